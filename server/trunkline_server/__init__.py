@@ -1,0 +1,1 @@
+"""The Trunkline gateway: a typed gRPC line between services and language models."""

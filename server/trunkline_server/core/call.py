@@ -1,0 +1,40 @@
+"""One call as the gateway sees it: the one mutable thing per call.
+
+The adapter opens it, policies and the router write to it, Errors and Records read it at the end.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from trunkline import v1
+
+NO_DEADLINE = math.inf
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Call:
+    """A call in progress. Times are seconds of the event loop's clock."""
+
+    request_id: str
+    method: str
+    """Full name, as dispatched: "/trunkline.v1.Completion/StreamComplete"."""
+    metadata: Mapping[str, str | bytes] = field(repr=False)
+    """The caller's metadata; the last of doubled keys. Never logged."""
+    metadata_pairs: tuple[tuple[str, str | bytes], ...] = field(repr=False)
+    """The same with doubles, in order."""
+    peer: str
+    started_at: float
+    deadline: float = NO_DEADLINE
+    """When the gateway ends the call: a little before the caller's own deadline."""
+    model: str = ""
+    attempts: list[v1.Attempt] = field(default_factory=list, repr=False)
+    """Every try so far; the one that runs is the last."""
+    usage: v1.Usage | None = field(default=None, repr=False)
+    """What was used so far, as far as known."""
+    content_sent: bool = False
+    """True once content was handed to gRPC. From then on nothing is tried again."""
+
+    def remaining(self, now: float) -> float:
+        """Seconds until the gateway ends the call; below zero when it is late, inf without a deadline."""
+        return self.deadline - now

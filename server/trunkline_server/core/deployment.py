@@ -1,0 +1,56 @@
+"""Where models are served: providers, deployments and routes, as the configuration states them."""
+
+from dataclasses import dataclass, field
+
+from trunkline_server.core.http import Endpoint
+from trunkline_server.core.secret import Secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider:
+    """An account at an endpoint that speaks a dialect."""
+
+    name: str
+    dialect: str
+    endpoint: Endpoint
+    base_path: str = ""
+    """Path of the base URL, without a slash at its end: "/v1"."""
+    credential: Secret | None = None
+    """What we present upstream. None: nothing is presented."""
+    needs_credential: bool = False
+    """True if calls without a credential are refused before a socket opens."""
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """Headers of the operator's own, names in lower case. They may hold secrets."""
+    allow_provider_options: bool = False
+    """Whether callers may use provider_options."""
+    max_tokens_key: str = "max_completion_tokens"
+    """Name of the output bound in the body, where servers of one dialect differ."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """A model at a provider."""
+
+    name: str
+    """"provider/upstream_model", or the operator's own name."""
+    provider: Provider
+    upstream_model: str
+    region: str = ""
+    weight: int = 1
+    """Share of calls within the tier, 1 to 1000."""
+    tier: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """A model that callers ask for, and the tiers of deployments that serve it."""
+
+    model: str
+    description: str = ""
+    tiers: tuple[tuple[Deployment, ...], ...]
+    """Tried from the first to the last; no tier is empty."""
+
+    @property
+    def deployments(self) -> tuple[Deployment, ...]:
+        """All deployments, tier by tier."""
+        return tuple(deployment for tier in self.tiers for deployment in tier)

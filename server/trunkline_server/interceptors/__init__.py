@@ -1,0 +1,1 @@
+"""The policies around every call, one idea each."""

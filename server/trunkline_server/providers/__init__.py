@@ -1,0 +1,1 @@
+"""Wire dialects: bytes in, events out. No sockets, no clock, no await."""

@@ -1,0 +1,1 @@
+"""How streamed bodies are cut into frames."""

@@ -1,0 +1,1 @@
+"""Which deployment answers a call, and what happens when it does not."""
