@@ -1,0 +1,180 @@
+"""Folds the events of a streamed answer into the answer that a unary call would have returned.
+
+1. Pure: no clock, no socket, no gRPC.
+2. Linear in the size of the answer: pieces are collected and joined once.
+3. Events, pieces and blocks of kinds that this version does not know are skipped.
+4. A stream that breaks the contract raises BrokenStream and is never mended by guessing.
+
+An answer goes through these states; an event in a state without an arrow for it breaks the contract:
+
+    empty --Started--> open --BlockStart, BlockDelta, BlockStop, UsageUpdate, Continued--> open --Finished--> whole
+"""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from trunkline import v1
+from trunkline.errors import BrokenStream
+
+__all__ = ["Fold", "fold"]
+
+_FIELDS: Final[dict[tuple[str, str], str]] = {
+    ("text", "text"): "text",
+    ("reasoning", "reasoning"): "text",
+    ("reasoning", "reasoning_summary"): "summary",
+    ("reasoning", "opaque"): "opaque",
+    ("tool_call", "arguments_json"): "arguments_json",
+    ("media", "media"): "data",
+    ("provider_opaque", "opaque"): "data",
+}
+"""(kind of the block, kind of the piece) -> the field of the block that the piece is appended to."""
+
+
+class _OpenBlock:
+    """A block that is still growing."""
+
+    __slots__ = ("_pieces", "block", "kind")
+
+    def __init__(self, block: v1.Block) -> None:
+        self.block = block
+        self.kind: str | None = block.WhichOneof("kind")
+        self._pieces: dict[str, list[Any]] = {}
+        """Pieces by field; "signature" is the block's own, the others are those of its kind."""
+
+    def add(self, delta: v1.BlockDelta) -> None:
+        self.block.logprobs.extend(delta.logprobs)
+        piece = delta.WhichOneof("kind")
+        if piece is None:
+            return
+        if piece == "signature":
+            self._pieces.setdefault("signature", []).append(delta.signature)
+        elif self.kind is None:
+            return  # a block of a newer contract: what its pieces mean is not known here
+        elif piece == "citation":
+            self._cite(delta)
+        else:
+            self._pieces.setdefault(self._field(delta.index, piece), []).append(getattr(delta, piece))
+
+    def join(self) -> None:
+        """Move the collected pieces into the block."""
+        for field, pieces in self._pieces.items():
+            owner = self.block if field == "signature" else getattr(self.block, str(self.kind))
+            head = getattr(owner, field)
+            setattr(owner, field, type(head)().join((head, *pieces)))
+        self._pieces.clear()
+
+    def _field(self, index: int, piece: str) -> str:
+        try:
+            return _FIELDS[str(self.kind), piece]
+        except KeyError:
+            raise BrokenStream(f"block {index} is a {self.kind} block and got a piece of {piece}") from None
+
+    def _cite(self, delta: v1.BlockDelta) -> None:
+        if self.kind == "text":
+            self.block.text.citations.append(delta.citation)
+        elif self.kind == "citation":
+            self.block.citation.CopyFrom(delta.citation)
+        else:
+            raise BrokenStream(f"block {delta.index} is a {self.kind} block and got a citation")
+
+
+class Fold:
+    """Folds events one by one.
+
+    It holds the answer itself and nothing beside it, so its bound is that of the answer.
+    """
+
+    __slots__ = ("_open", "_response", "_usage", "_whole")
+
+    def __init__(self) -> None:
+        self._response = v1.CompleteResponse()
+        self._open: dict[int, _OpenBlock] = {}
+        self._usage: v1.Usage | None = None
+        self._whole = False
+
+    @property
+    def whole(self) -> bool:
+        """True once Finished has come."""
+        return self._whole
+
+    @property
+    def usage(self) -> v1.Usage | None:
+        """What was used, as far as the stream has told; None if it has not."""
+        return self._usage
+
+    @property
+    def response(self) -> v1.CompleteResponse:
+        """The answer, as far as it has come. The object is the fold's own and grows: copy it to keep a state of it.
+
+        Reading it joins what was collected, so reading it after every event is no longer linear.
+        """
+        for block in self._open.values():
+            block.join()
+        return self._response
+
+    def add(self, event: v1.StreamEvent) -> None:
+        """Add the next event. Raises BrokenStream if it can't come here."""
+        kind = event.WhichOneof("kind")
+        if kind is None:
+            return
+        self._check_order(kind)
+        match kind:
+            case "block_delta":
+                self._opened(event.block_delta.index).add(event.block_delta)
+            case "block_start":
+                self._start_block(event.block_start)
+            case "block_stop":
+                self._stop_block(event.block_stop)
+            case "started":
+                self._response.started.CopyFrom(event.started)
+                self._response.message.role = v1.ROLE_ASSISTANT
+            case "usage_update":
+                self._usage = event.usage_update.usage
+            case "finished":
+                self._finish(event.finished)
+            case "continued":
+                pass  # the attempts in Finished tell of it; the blocks carry their own origin
+
+    def _check_order(self, kind: str) -> None:
+        if self._whole:
+            raise BrokenStream(f"{kind} came after finished")
+        if (kind == "started") == self._response.HasField("started"):
+            raise BrokenStream("started came twice" if kind == "started" else f"{kind} came before started")
+
+    def _opened(self, index: int) -> _OpenBlock:
+        block = self._open.get(index)
+        if block is None:
+            raise BrokenStream(f"block {index} got a piece or a stop and is not open")
+        return block
+
+    def _start_block(self, start: v1.BlockStart) -> None:
+        blocks = self._response.message.blocks
+        if start.index != len(blocks):
+            raise BrokenStream(f"block {start.index} was started where block {len(blocks)} was due")
+        blocks.append(start.header)
+        self._open[start.index] = _OpenBlock(blocks[start.index])
+
+    def _stop_block(self, stop: v1.BlockStop) -> None:
+        opened = self._opened(stop.index)
+        opened.join()
+        if stop.HasField("arguments_valid") and opened.kind == "tool_call":
+            opened.block.tool_call.arguments_valid = stop.arguments_valid
+        del self._open[stop.index]
+
+    def _finish(self, finished: v1.Finished) -> None:
+        if self._open:
+            raise BrokenStream(f"finished came while block {min(self._open)} was open")
+        self._response.finished.CopyFrom(finished)
+        if finished.HasField("usage"):
+            self._usage = finished.usage
+        self._whole = True
+
+
+def fold(events: Iterable[v1.StreamEvent]) -> v1.CompleteResponse:
+    """The answer that these events make. Raises BrokenStream if they don't make a whole one."""
+    answer = Fold()
+    for event in events:
+        answer.add(event)
+    if not answer.whole:
+        raise BrokenStream("the events end without finished")
+    return answer.response
