@@ -23,6 +23,7 @@ __all__ = [
     "FieldViolation",
     "FirstTokenTimeout",
     "GatewayError",
+    "HealthServiceUnknown",
     "IdleTimeout",
     "InternalFault",
     "InvalidMetadata",
@@ -114,6 +115,13 @@ class ModelNotFound(GatewayError):
 
     code = code_pb2.NOT_FOUND
     reason = v1.ERROR_REASON_MODEL_NOT_FOUND
+
+
+class HealthServiceUnknown(GatewayError):
+    """A health check names no service of ours. The health protocol has a code for it, and no reason."""
+
+    code = code_pb2.NOT_FOUND
+    reason = v1.ERROR_REASON_UNSPECIFIED
 
 
 class CapabilityMissing(GatewayError):

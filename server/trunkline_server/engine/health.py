@@ -1,0 +1,83 @@
+"""Health of services, as grpc.health.v1 states it.
+
+1. `set` never waits, and no watcher can delay another or the setter: each reads the latest state when it gets to it,
+   so a slow one skips states in between.
+2. At most `max_watchers` streams are open at a time; one more is refused with Overloaded.
+3. `end_watches` ends all streams, open and to come: an open one would hold a server's stop for its whole grace.
+
+Knows messages but no server: whoever carries gRPC registers `check` and `watch` under SERVICE.
+Source of the protocol: https://github.com/grpc/grpc/blob/master/doc/health-checking.md
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Final
+
+from grpc_health.v1 import health_pb2
+
+from trunkline_server.core.errors import HealthServiceUnknown, Overloaded
+
+SERVICE: Final = "grpc.health.v1.Health"
+
+_Response = health_pb2.HealthCheckResponse
+
+
+class Health:
+    """The states, by service name. Used from one event loop."""
+
+    def __init__(self, *, max_watchers: int = 1000) -> None:
+        self._max_watchers = max_watchers
+        self._states: dict[str, bool] = {}
+        self._watchers: set[asyncio.Event] = set()
+        self._ended = False
+
+    def __repr__(self) -> str:
+        states = ", ".join(f"{name or '(all)'} {'up' if up else 'down'}" for name, up in self._states.items())
+        return f"<Health: {states}; {len(self._watchers)} watchers>"
+
+    def set(self, service: str, *, serving: bool) -> None:
+        """States whether a service takes calls. "" stands for the whole server."""
+        self._states[service] = serving
+        self._wake()
+
+    def end_watches(self) -> None:
+        """Ends all watch streams, also those that are yet to be opened."""
+        self._ended = True
+        self._wake()
+
+    async def check(self, request: health_pb2.HealthCheckRequest) -> health_pb2.HealthCheckResponse:
+        """The state now. Raises HealthServiceUnknown."""
+        if request.service not in self._states:
+            raise HealthServiceUnknown("no such service here; the empty name asks for the whole server")
+        return _Response(status=self._status(request.service))
+
+    async def watch(
+        self, request: health_pb2.HealthCheckRequest
+    ) -> AsyncGenerator[health_pb2.HealthCheckResponse, None]:
+        """The state now, and each later one. Raises Overloaded."""
+        if len(self._watchers) >= self._max_watchers:
+            raise Overloaded("too many health watches are open; poll Check, or watch from fewer connections")
+        changed = asyncio.Event()
+        self._watchers.add(changed)
+        told = None
+        try:
+            while not self._ended:
+                changed.clear()
+                status = self._status(request.service)
+                if status != told:
+                    told = status
+                    yield _Response(status=status)
+                else:
+                    await changed.wait()
+        finally:
+            self._watchers.discard(changed)
+
+    def _status(self, service: str) -> "_Response.ServingStatus":
+        state = self._states.get(service)
+        if state is None:
+            return _Response.SERVICE_UNKNOWN
+        return _Response.SERVING if state else _Response.NOT_SERVING
+
+    def _wake(self) -> None:
+        for changed in self._watchers:
+            changed.set()
