@@ -7,6 +7,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from google.protobuf.message import Message
+
 from trunkline import v1
 
 NO_DEADLINE = math.inf
@@ -27,6 +29,8 @@ class Call:
     started_at: float
     deadline: float = NO_DEADLINE
     """When the gateway ends the call: a little before the caller's own deadline."""
+    request: Message | None = field(default=None, repr=False)
+    """The request, once it is decoded."""
     model: str = ""
     attempts: list[v1.Attempt] = field(default_factory=list, repr=False)
     """Every try so far; the one that runs is the last."""
