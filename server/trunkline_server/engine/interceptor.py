@@ -1,0 +1,36 @@
+"""A policy as a gRPC interceptor."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import grpc
+
+from trunkline_server.core.policy import Policy
+from trunkline_server.engine.handlers import CALL, Context, behaviour_of, with_behaviour
+
+Handler = grpc.RpcMethodHandler[Any, Any]
+
+
+class PolicyInterceptor(grpc.aio.ServerInterceptor):
+    """Stands a policy around the handler of every method. The handler keeps its kind."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler | None:
+        """The handler with the policy around it. Nothing is decided here: the call is not admitted yet."""
+        handler = await continuation(handler_call_details)
+        if handler is None:
+            return None
+        inner = behaviour_of(handler)
+        around = self._policy.around
+
+        async def behave(request: Any, context: Context) -> Any:
+            async with around(CALL.get()):
+                return await inner(request, context)
+
+        return with_behaviour(handler, behave)
