@@ -1,0 +1,97 @@
+"""Which deployments a call may go to, and in which order they are taken."""
+
+import random
+from collections.abc import Mapping
+
+from trunkline import v1
+from trunkline_server.core.call import Call
+from trunkline_server.core.deployment import Deployment, Route
+from trunkline_server.core.dialect import Dialect
+from trunkline_server.core.errors import (
+    CapabilityMissing,
+    CredentialMissing,
+    FieldViolation,
+    GatewayError,
+    InvalidRequest,
+    ModelNotFound,
+    ProviderOptionRefused,
+)
+from trunkline_server.core.http import HttpRequest
+from trunkline_server.routing import trail
+from trunkline_server.routing.order import order
+
+
+def candidates(routes: Mapping[str, Route], request: v1.CompleteRequest, rng: random.Random) -> list[Deployment]:
+    """Every deployment that the call may go to, in order: the model's, then those of its fallbacks.
+
+    Raises ModelNotFound, InvalidRequest for a fallback that does not exist, or CapabilityMissing where the caller's
+    wishes leave no deployment.
+    """
+    if request.model not in routes:
+        raise ModelNotFound(f'no model "{request.model[:256]}"; Models.ListModels lists those that there are')
+    found = order(routes[request.model], request.routing, rng)
+    for index, name in enumerate(request.routing.fallback_models):
+        if name not in routes:
+            field = f"routing.fallback_models[{index}]"
+            raise InvalidRequest(FieldViolation(field=field, description="is no model of this gateway"))
+        found += [one for one in order(routes[name], request.routing, rng) if one not in found]
+    if not found:
+        raise CapabilityMissing(
+            FieldViolation(field="routing", description="allows none of the providers and regions that serve the model")
+        )
+    return found
+
+
+class Queue:
+    """The deployments still to be tried, each with its request; those that can't take the call are skipped.
+
+    Nothing is opened here: a request that no deployment can serve is refused before any socket is.
+    """
+
+    def __init__(
+        self,
+        deployments: list[Deployment],
+        dialects: Mapping[str, Dialect],
+        request: v1.CompleteRequest,
+        call: Call,
+        *,
+        stream: bool,
+    ) -> None:
+        self._waiting = deployments[::-1]
+        self._dialects = dialects
+        self._request = request
+        self._call = call
+        self._stream = stream
+        self._refusal: GatewayError | None = None
+        self._next: tuple[Deployment, HttpRequest] | None = None
+        self._find()
+
+    def take(self) -> tuple[Deployment, HttpRequest]:
+        """The next deployment and what to send it. Raises why the last one was skipped if none is left."""
+        if self._next is None:
+            assert self._refusal is not None  # noqa: S101 - an empty queue has skipped something
+            raise self._refusal
+        taken = self._next
+        self._find()
+        return taken
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is no other deployment to go to."""
+        return self._next is None
+
+    def _find(self) -> None:
+        self._next = None
+        while self._waiting and self._next is None:
+            deployment = self._waiting.pop()
+            try:
+                self._next = deployment, self._encoded(deployment)
+            except (CapabilityMissing, CredentialMissing, ProviderOptionRefused) as refusal:
+                self._refusal = self._refusal or refusal
+                trail.skipped(self._call, deployment, refusal)
+
+    def _encoded(self, deployment: Deployment) -> HttpRequest:
+        provider = deployment.provider
+        if provider.needs_credential and not provider.credential:
+            raise CredentialMissing(f'provider "{provider.name}" has no api_key; the operator has to give it one')
+        return self._dialects[provider.dialect].encode(self._request, deployment, stream=self._stream)

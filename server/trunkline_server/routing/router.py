@@ -1,0 +1,280 @@
+"""The router: takes a call to a deployment and brings back its answer.
+
+1. Before the first content a failed attempt is followed by another, within the deadline; after it, never.
+2. Nothing is handed on before the first content: response headers would commit the call.
+3. Whatever happens, the connection of an attempt is given back or closed before the attempt is over.
+"""
+
+import asyncio
+import math
+import random
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Final
+
+from google.protobuf.duration_pb2 import Duration
+
+from trunkline import v1
+from trunkline_server.core.call import Call
+from trunkline_server.core.deployment import Deployment, Route
+from trunkline_server.core.dialect import Dialect, StreamDecoder
+from trunkline_server.core.errors import CapabilityMissing, FieldViolation, FirstTokenTimeout, GatewayError, IdleTimeout
+from trunkline_server.core.http import HttpRequest
+from trunkline_server.routing.candidates import Queue, candidates
+from trunkline_server.routing.retry import GiveUp, Retry, decide
+from trunkline_server.routing.trail import Attempt, attempt
+from trunkline_server.upstream import Upstream, UpstreamResponse
+
+OK: Final = 200
+MAX_ERROR_BODY: Final = 64 * 1024
+"""Bytes of a failed answer that are read; the rest is cut."""
+
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouterLimits:
+    """The operator's limits in time and size."""
+
+    first_token_s: float | None
+    """An attempt without content after this long is given up for another deployment, if there is one."""
+    idle_s: float
+    """Longest silence of a provider after the first content."""
+    max_response_bytes: int
+    """Largest body of a unary answer."""
+
+
+class Router:
+    """Serves every call of a worker. `routes` is asked anew for each call, so that a reload is in force at once."""
+
+    def __init__(
+        self,
+        routes: Callable[[], Mapping[str, Route]],
+        dialects: Mapping[str, Dialect],
+        upstream: Upstream,
+        limits: RouterLimits,
+        *,
+        clock: Clock,
+        rng: random.Random,
+    ) -> None:
+        self._routes = routes
+        self._dialects = dialects
+        self._upstream = upstream
+        self._limits = limits
+        self._clock = clock
+        self._rng = rng
+
+    async def complete(self, request: v1.CompleteRequest, call: Call) -> v1.CompleteResponse:
+        """The whole answer. Raises a GatewayError."""
+        queue = self._queue(request, call, stream=False)
+        deployment, http = queue.take()
+        while True:
+            try:
+                return await self._complete_once(deployment, http, request, call, moves_on=not queue.empty)
+            except GatewayError as error:
+                retry = self._retry(error, request, call, queue)
+            await asyncio.sleep(retry.delay_s)
+            deployment, http = (deployment, http) if retry.same else queue.take()
+
+    async def stream(self, request: v1.CompleteRequest, call: Call) -> AsyncIterator[list[v1.StreamEvent]]:
+        """The events of the answer, in batches as they came; the last batch ends with Finished.
+
+        Raises a GatewayError.
+        """
+        queue = self._queue(request, call, stream=True)
+        deployment, http = queue.take()
+        while True:
+            once = self._stream_once(deployment, http, request, call, moves_on=not queue.empty)
+            try:
+                async with aclosing(once) as batches:
+                    async for events in batches:
+                        yield events
+                return
+            except GatewayError as error:
+                retry = self._retry(error, request, call, queue)
+            await asyncio.sleep(retry.delay_s)
+            deployment, http = (deployment, http) if retry.same else queue.take()
+
+    def _queue(self, request: v1.CompleteRequest, call: Call, *, stream: bool) -> Queue:
+        _refuse_unserved(request)
+        return Queue(candidates(self._routes(), request, self._rng), self._dialects, request, call, stream=stream)
+
+    def _retry(self, error: GatewayError, request: v1.CompleteRequest, call: Call, queue: Queue) -> Retry:
+        """What to do after a failure; raises it where there is nothing to do."""
+        followed = decide(
+            error,
+            attempts=sum(1 for tried in call.attempts if tried.outcome != v1.ATTEMPT_OUTCOME_SKIPPED),
+            others=0 if queue.empty else 1,
+            content_sent=call.content_sent,
+            remaining_s=min(call.deadline, _first_token_limit(request, call)) - self._clock(),
+            rng=self._rng,
+        )
+        if isinstance(followed, GiveUp):
+            raise error
+        return followed
+
+    async def _complete_once(
+        self, deployment: Deployment, http: HttpRequest, request: v1.CompleteRequest, call: Call, *, moves_on: bool
+    ) -> v1.CompleteResponse:
+        dialect = self._dialects[deployment.provider.dialect]
+        with attempt(call, deployment, http, self._clock) as trying:
+            until = self._first_token_until(request, call, moves_on=moves_on)
+            try:
+                with await self._open(dialect, http, until) as response:
+                    body = await response.read_all(limit=self._limits.max_response_bytes, until=until)
+            except TimeoutError as error:
+                raise FirstTokenTimeout("no answer came within the limit for the first token") from error
+            answer = dialect.decode(body, deployment)
+            trying.first_content()
+            _started(answer.started, deployment, call)
+            _finished(answer.finished, trying, call)
+            return answer
+
+    async def _stream_once(
+        self, deployment: Deployment, http: HttpRequest, request: v1.CompleteRequest, call: Call, *, moves_on: bool
+    ) -> AsyncIterator[list[v1.StreamEvent]]:
+        dialect = self._dialects[deployment.provider.dialect]
+        decoder = dialect.stream_decoder(deployment)
+        with attempt(call, deployment, http, self._clock) as trying:
+            until = self._first_token_until(request, call, moves_on=moves_on)
+            try:
+                with await self._open(dialect, http, until) as response:
+                    async with aclosing(self._batches(response, decoder, request, trying, until)) as batches:
+                        async for events in batches:
+                            _complete_events(events, deployment, trying, call)
+                            call.content_sent = True
+                            yield events
+            finally:
+                _note_usage(decoder, trying, call)
+
+    async def _batches(
+        self,
+        response: UpstreamResponse,
+        decoder: StreamDecoder,
+        request: v1.CompleteRequest,
+        trying: Attempt,
+        until: float,
+    ) -> AsyncIterator[list[v1.StreamEvent]]:
+        """What a response's bytes decode to: all that waited since the last batch together, up to Finished."""
+        idle_s = self._idle_s(request)
+        held: list[v1.StreamEvent] = []
+        has_content = False
+        while True:
+            data = await self._read(response, until, has_content=has_content)
+            events = decoder.feed(data) if data else decoder.end()
+            if not has_content:
+                held += events
+                if not any(_is_content(event) for event in events):
+                    continue
+                events, has_content = held, True
+                trying.first_content()
+            if events:
+                yield events
+                if events[-1].WhichOneof("kind") == "finished":
+                    return
+            until = self._clock() + idle_s
+
+    async def _open(self, dialect: Dialect, http: HttpRequest, until: float) -> UpstreamResponse:
+        """A response with status 200. Raises what another status means."""
+        try:
+            response = await self._upstream.open(http, until=until)
+        except TimeoutError as error:
+            raise FirstTokenTimeout("the provider did not answer within the limit for the first token") from error
+        if response.status == OK:
+            return response
+        with response:
+            body = await _read_some(response, until)
+        raise dialect.decode_error(response.status, response.headers, body)
+
+    @staticmethod
+    async def _read(response: UpstreamResponse, until: float, *, has_content: bool) -> bytes:
+        try:
+            return await response.read(until=until)
+        except TimeoutError as error:
+            if has_content:
+                raise IdleTimeout("the provider fell silent in the middle of its answer") from error
+            raise FirstTokenTimeout("no content came within the limit for the first token") from error
+
+    def _first_token_until(self, request: v1.CompleteRequest, call: Call, *, moves_on: bool) -> float:
+        """When an attempt without content is given up: the operator's limit never cuts the last deployment."""
+        limit = _first_token_limit(request, call)
+        if moves_on and self._limits.first_token_s is not None:
+            limit = min(limit, self._clock() + self._limits.first_token_s)
+        return limit
+
+    def _idle_s(self, request: v1.CompleteRequest) -> float:
+        if not request.timeouts.HasField("idle"):
+            return self._limits.idle_s
+        return min(self._limits.idle_s, _seconds(request.timeouts.idle))
+
+
+def _refuse_unserved(request: v1.CompleteRequest) -> None:
+    """Refuse what would have to be ignored otherwise: a caller that asks for it relies on it."""
+    if request.idempotency_key:
+        text = "this version of the gateway does not keep idempotency keys; leave it empty"
+        raise CapabilityMissing(FieldViolation(field="idempotency_key", description=text))
+    if request.routing.HasField("max_cost_nano_usd"):
+        text = "this version of the gateway knows no prices, so it can't hold to a cost; leave it unset"
+        raise CapabilityMissing(FieldViolation(field="routing.max_cost_nano_usd", description=text))
+
+
+def _first_token_limit(request: v1.CompleteRequest, call: Call) -> float:
+    if not request.timeouts.HasField("first_token"):
+        return math.inf
+    return call.started_at + _seconds(request.timeouts.first_token)
+
+
+def _seconds(duration: Duration) -> float:
+    return duration.ToNanoseconds() / 1e9
+
+
+async def _read_some(response: UpstreamResponse, until: float) -> bytes:
+    """The start of a failed answer's body; what breaks while it is read is not what failed."""
+    body = bytearray()
+    try:
+        while len(body) < MAX_ERROR_BODY and (data := await response.read(until=until)):
+            body += data
+    except (GatewayError, TimeoutError):
+        pass
+    return bytes(body[:MAX_ERROR_BODY])
+
+
+def _is_content(event: v1.StreamEvent) -> bool:
+    return event.WhichOneof("kind") not in {"started", "usage_update"}
+
+
+def _complete_events(events: list[v1.StreamEvent], deployment: Deployment, trying: Attempt, call: Call) -> None:
+    """Fill in what only the gateway knows: Started is the first event of an answer, Finished the last."""
+    first, last = events[0], events[-1]
+    if first.WhichOneof("kind") == "started":
+        _started(first.started, deployment, call)
+    if last.WhichOneof("kind") == "finished":
+        _finished(last.finished, trying, call)
+
+
+def _started(started: v1.Started, deployment: Deployment, call: Call) -> None:
+    started.request_id = call.request_id
+    started.model = call.model
+    started.provider = deployment.provider.name
+    started.deployment = deployment.name
+
+
+def _finished(finished: v1.Finished, trying: Attempt, call: Call) -> None:
+    if finished.HasField("usage"):
+        trying.entry.usage.CopyFrom(finished.usage)
+        call.usage = finished.usage
+    trying.end(v1.ATTEMPT_OUTCOME_SERVED)
+    finished.model = call.model
+    finished.attempts.extend(call.attempts)
+
+
+def _note_usage(decoder: StreamDecoder, trying: Attempt, call: Call) -> None:
+    """What a cut answer had used, as far as the provider had told."""
+    if trying.entry.outcome == v1.ATTEMPT_OUTCOME_SERVED or decoder.usage is None:
+        return
+    call.usage = v1.Usage()
+    call.usage.CopyFrom(decoder.usage)
+    if call.usage.HasField("output_tokens"):
+        call.usage.output_source = v1.USAGE_SOURCE_PARTIAL
+    trying.entry.usage.CopyFrom(call.usage)

@@ -1,0 +1,94 @@
+"""The attempt trail: every try of a call, as its ending shows it."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from google.protobuf.duration_pb2 import Duration
+
+from trunkline import v1
+from trunkline_server.core.call import Call
+from trunkline_server.core.deployment import Deployment
+from trunkline_server.core.errors import CapabilityMissing, GatewayError, UpstreamError
+from trunkline_server.core.http import HttpRequest
+
+MAX_LEFT_OUT = 32
+"""Paths of left-out fields that an attempt names; more are cut."""
+
+
+class Attempt:
+    """A try in progress, written into the call's trail as it goes."""
+
+    def __init__(self, call: Call, deployment: Deployment, request: HttpRequest, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self.started_at = clock()
+        self.entry = _entry(deployment)
+        self.entry.started_after.CopyFrom(_duration(self.started_at - call.started_at))
+        self.entry.left_out.extend(request.left_out[:MAX_LEFT_OUT])
+        call.attempts.append(self.entry)
+
+    def first_content(self) -> None:
+        """The first content is here."""
+        if not self.entry.HasField("time_to_first_token"):
+            self.entry.time_to_first_token.CopyFrom(_duration(self._clock() - self.started_at))
+
+    def end(self, outcome: "v1.AttemptOutcome.ValueType") -> None:
+        """The try has ended. A second end changes nothing."""
+        if self.entry.outcome == v1.ATTEMPT_OUTCOME_UNSPECIFIED:
+            self.entry.outcome = outcome
+            self.entry.duration.CopyFrom(_duration(self._clock() - self.started_at))
+
+    def failed(self, error: GatewayError) -> None:
+        """The try has failed."""
+        self.entry.reason = _reason(error)
+        if isinstance(error, UpstreamError):
+            error.provider = self.entry.provider
+            self.entry.native_code = error.native_code
+            self.entry.http_status = error.http_status
+        self.end(v1.ATTEMPT_OUTCOME_FAILED)
+
+
+@contextmanager
+def attempt(call: Call, deployment: Deployment, request: HttpRequest, clock: Callable[[], float]) -> Iterator[Attempt]:
+    """Record a try, however it ends."""
+    trying = Attempt(call, deployment, request, clock)
+    try:
+        yield trying
+    except GatewayError as error:
+        trying.failed(error)
+        raise
+    except (asyncio.CancelledError, GeneratorExit):
+        trying.end(v1.ATTEMPT_OUTCOME_CANCELLED)
+        raise
+    except BaseException:
+        trying.end(v1.ATTEMPT_OUTCOME_FAILED)
+        raise
+    else:
+        trying.end(v1.ATTEMPT_OUTCOME_SERVED)
+
+
+def skipped(call: Call, deployment: Deployment, error: GatewayError) -> None:
+    """Record that a deployment was not tried, and why."""
+    entry = _entry(deployment)
+    entry.outcome = v1.ATTEMPT_OUTCOME_SKIPPED
+    entry.reason = _reason(error)
+    if isinstance(error, CapabilityMissing):
+        entry.left_out.extend(violation.field for violation in error.violations)
+    call.attempts.append(entry)
+
+
+def _entry(deployment: Deployment) -> v1.Attempt:
+    return v1.Attempt(
+        deployment=deployment.name,
+        provider=deployment.provider.name,
+        upstream_model=deployment.upstream_model,
+        region=deployment.region,
+    )
+
+
+def _reason(error: GatewayError) -> str:
+    return v1.ErrorReason.Name(error.reason).removeprefix("ERROR_REASON_")
+
+
+def _duration(seconds: float) -> Duration:
+    return Duration(seconds=int(seconds), nanos=int(seconds % 1 * 1e9))

@@ -1,0 +1,63 @@
+"""trunkline.v1.Models: what the gateway can be asked for."""
+
+from bisect import bisect_right
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from trunkline import v1
+from trunkline_server.core.call import Call
+from trunkline_server.core.deployment import Deployment, Route
+from trunkline_server.core.errors import FieldViolation, InvalidRequest, ModelNotFound
+
+DEFAULT_PAGE: Final = 100
+MAX_PAGE: Final = 1000
+
+
+class Models:
+    """The servicer. A page token is the last name of the page before, so that pages survive a reload."""
+
+    def __init__(self, routes: Callable[[], Mapping[str, Route]]) -> None:
+        self._routes = routes
+
+    async def list_models(self, request: v1.ListModelsRequest, _call: Call) -> v1.ListModelsResponse:
+        """A page of models, by name."""
+        if request.page_size < 0:
+            raise InvalidRequest(FieldViolation(field="page_size", description=f"is below 0; use 0 to {MAX_PAGE}"))
+        routes = self._routes()
+        names = sorted(routes)
+        start = bisect_right(names, request.page_token) if request.page_token else 0
+        page = names[start : start + min(request.page_size or DEFAULT_PAGE, MAX_PAGE)]
+        more = start + len(page) < len(names)
+        return v1.ListModelsResponse(
+            models=[_model(routes[name]) for name in page], next_page_token=page[-1] if more else ""
+        )
+
+    async def get_model(self, request: v1.GetModelRequest, _call: Call) -> v1.GetModelResponse:
+        """One model."""
+        if not request.name:
+            raise InvalidRequest(FieldViolation(field="name", description="is empty; name a model"))
+        route = self._routes().get(request.name)
+        if route is None:
+            raise ModelNotFound(f'no model "{request.name[:256]}"; Models.ListModels lists those that there are')
+        return v1.GetModelResponse(model=_model(route))
+
+
+def _model(route: Route) -> v1.Model:
+    return v1.Model(
+        name=route.model,
+        description=route.description,
+        capabilities=v1.Capabilities(features=[v1.FEATURE_COMPLETE, v1.FEATURE_STREAM]),
+        deployments=[_deployment(deployment) for deployment in route.deployments],
+    )
+
+
+def _deployment(deployment: Deployment) -> v1.Deployment:
+    return v1.Deployment(
+        name=deployment.name,
+        provider=deployment.provider.name,
+        upstream_model=deployment.upstream_model,
+        region=deployment.region,
+        tier=deployment.tier,
+        weight=deployment.weight,
+        dialect=deployment.provider.dialect,
+    )
