@@ -121,7 +121,7 @@ class HealthServiceUnknown(GatewayError):
     """A health check names no service of ours. The health protocol has a code for it, and no reason."""
 
     code = code_pb2.NOT_FOUND
-    reason = v1.ERROR_REASON_UNSPECIFIED
+    reason = v1.ERROR_REASON_HEALTH_SERVICE_UNKNOWN
 
 
 class CapabilityMissing(GatewayError):

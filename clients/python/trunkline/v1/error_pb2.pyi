@@ -76,6 +76,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION: the call could cost more than the caller allows."""
     ERROR_REASON_PROVIDER_OPTION_REFUSED: _ErrorReason.ValueType  # 24
     """INVALID_ARGUMENT: provider_options names a key that it may not, or is not permitted."""
+    ERROR_REASON_HEALTH_SERVICE_UNKNOWN: _ErrorReason.ValueType  # 25
+    """NOT_FOUND: a health check names a service that the gateway does not have."""
     ERROR_REASON_UPSTREAM_UNREACHABLE: _ErrorReason.ValueType  # 40
     """UNAVAILABLE: no connection to the provider could be made, or it broke before an answer."""
     ERROR_REASON_UPSTREAM_BROKEN: _ErrorReason.ValueType  # 41
@@ -156,6 +158,8 @@ ERROR_REASON_COST_LIMIT: ErrorReason.ValueType  # 23
 """FAILED_PRECONDITION: the call could cost more than the caller allows."""
 ERROR_REASON_PROVIDER_OPTION_REFUSED: ErrorReason.ValueType  # 24
 """INVALID_ARGUMENT: provider_options names a key that it may not, or is not permitted."""
+ERROR_REASON_HEALTH_SERVICE_UNKNOWN: ErrorReason.ValueType  # 25
+"""NOT_FOUND: a health check names a service that the gateway does not have."""
 ERROR_REASON_UPSTREAM_UNREACHABLE: ErrorReason.ValueType  # 40
 """UNAVAILABLE: no connection to the provider could be made, or it broke before an answer."""
 ERROR_REASON_UPSTREAM_BROKEN: ErrorReason.ValueType  # 41
