@@ -1,0 +1,89 @@
+"""What a base URL may be, and which addresses it may not name.
+
+Cloud machines hand out credentials to whoever asks at link-local and metadata addresses. An operator who means one
+lists it. Names are looked up when a connection is made, and checked there again.
+"""
+
+import ipaddress
+import socket
+from typing import Final
+from urllib.parse import SplitResult, urlsplit
+
+from trunkline_server.config.problems import wrong
+from trunkline_server.core.http import Endpoint
+
+MAX_URL_CHARS: Final = 2048
+
+METADATA_ADDRESSES: Final = frozenset(
+    {
+        ipaddress.ip_address("100.100.100.200"),
+        ipaddress.ip_address("192.0.0.192"),
+        ipaddress.ip_address("fd00:ec2::254"),
+    }
+)
+"""Metadata services outside of the link-local ranges."""
+
+IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def split_base_url(url: str) -> tuple[Endpoint, str]:
+    """Endpoint and base path of a base URL. Raises a validator's error that doesn't show the URL."""
+    parts = _split(url)
+    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
+        raise wrong("not an HTTP address", "Write it like https://host.example/v1")
+    if "@" in parts.netloc:
+        raise wrong("has a user or password in it", "Put the credential in api_key or headers")
+    if "?" in url or "#" in url:
+        raise wrong("has a query or fragment", "End it with the path, such as /v1")
+    endpoint = Endpoint(
+        scheme="https" if parts.scheme == "https" else "http",
+        host=parts.hostname,
+        port=parts.port or (443 if parts.scheme == "https" else 80),
+    )
+    return endpoint, parts.path.rstrip("/")
+
+
+def refused_address(host: str, allowed: frozenset[IPAddress]) -> bool:
+    """Whether the host is a literal link-local or metadata address that isn't allowed."""
+    address = literal_address(host)
+    if address is None or address in allowed:
+        return False
+    return address.is_link_local or address in METADATA_ADDRESSES
+
+
+def literal_address(host: str) -> IPAddress | None:
+    """The address that a host stands for without a look-up; None for a name.
+
+    IPv4 is also read in the old forms that the system's resolver takes (169.254.43518, 0xa9fea9fe), and out of IPv6
+    addresses that map it.
+    """
+    text = host.partition("%")[0]
+    address = _parsed(text) or _old_form(text)
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
+        return address.ipv4_mapped
+    return address
+
+
+def _split(url: str) -> SplitResult | None:
+    # urlsplit drops tabs and line breaks silently; what is not plain never gets that far.
+    if not url.isascii() or not url.isprintable() or " " in url or "\\" in url or len(url) > MAX_URL_CHARS:
+        return None
+    try:
+        parts = urlsplit(url)
+        return parts if parts.port != 0 else None
+    except ValueError:
+        return None
+
+
+def _parsed(text: str) -> IPAddress | None:
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        return None
+
+
+def _old_form(text: str) -> IPAddress | None:
+    try:
+        return ipaddress.IPv4Address(socket.inet_aton(text))
+    except OSError:
+        return None

@@ -1,0 +1,196 @@
+"""From a tree to a checked file: the shape of each entry, then what entries mean to each other."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from trunkline_server.config import schema
+from trunkline_server.config.base_url import IPAddress, refused_address, split_base_url
+from trunkline_server.config.file import Tree
+from trunkline_server.config.interpolate import Filled
+from trunkline_server.config.problems import ConfigError, Where, did_you_mean, explain
+
+MAX_PROVIDERS: Final = 256
+MAX_MODELS: Final = 4096
+MAX_DEPLOYMENTS: Final = 64
+"""Of one model."""
+
+_Entry = TypeVar("_Entry", bound=BaseModel)
+_Providers = dict[str, schema.OpenAIEntry | schema.LocalEntry]
+_Models = dict[str, schema.ModelEntry]
+
+
+def check(tree: Tree, *, folder: Path, allowed: frozenset[IPAddress]) -> schema.ConfigFile:
+    """The tree as a checked file. Relative paths in it begin at `folder`. Raises ConfigError with all problems."""
+    for key in tree.data.keys() - {"providers", "models"}:
+        tree.report((key,), "unknown key", did_you_mean(key, ("providers", "models")))
+    providers = _providers(tree, _mapping(tree, "providers", MAX_PROVIDERS), folder)
+    models = _models(tree, _mapping(tree, "models", MAX_MODELS))
+    _check_providers(tree, providers, allowed)
+    for name, model in models.items():
+        _check_model(tree, ("models", name, "deployments"), model)
+    if tree.problems:
+        raise ConfigError(sorted(tree.problems, key=lambda problem: problem.line))
+    return schema.ConfigFile.model_construct(providers=providers, models=models)
+
+
+def _mapping(tree: Tree, key: str, most: int) -> dict[str, Any]:
+    data = tree.data.get(key)
+    if key not in tree.data:
+        tree.report((key,), "missing", "It is required")
+    elif not isinstance(data, dict):
+        tree.report((key,), "must be a mapping", "Write names and what belongs to them below it")
+    elif not data:
+        tree.report((key,), "empty", "Add at least one")
+    elif len(data) > most:
+        tree.report((key,), f"more than {most} entries", "Split them among gateways")
+    else:
+        return data
+    return {}
+
+
+def _providers(tree: Tree, data: dict[str, Any], folder: Path) -> _Providers:
+    providers: _Providers = {}
+    for name, value in data.items():
+        where: Where = ("providers", name)
+        _check_name(tree, where, name, schema.check_provider_name)
+        kind = _kind(tree, where, value)
+        entry = _entry(tree, where, kind, value) if kind else None
+        if isinstance(entry, schema.LocalEntry) and entry.gguf:
+            entry = entry.model_copy(update={"gguf": folder / entry.gguf})
+        if entry:
+            providers[name] = entry
+    return providers
+
+
+def _kind(tree: Tree, where: Where, value: Any) -> type[schema.OpenAIEntry] | type[schema.LocalEntry] | None:
+    if not isinstance(value, dict):
+        tree.report(where, "must be a mapping", "Write at least `dialect: openai` below it")
+        return None
+    if "dialect" not in value:
+        tree.report((*where, "dialect"), "missing", f"It is required. {did_you_mean('', schema.PROVIDERS)}")
+        return None
+    dialect = value["dialect"]
+    kind = schema.PROVIDERS.get(dialect) if isinstance(dialect, str) else None
+    if not kind:
+        named = isinstance(dialect, str) and not isinstance(dialect, Filled)
+        message = f"no dialect '{dialect}'" if named else "no such dialect"
+        tree.report((*where, "dialect"), message, did_you_mean(dialect if named else "", schema.PROVIDERS))
+    return kind
+
+
+def _models(tree: Tree, data: dict[str, Any]) -> _Models:
+    models: _Models = {}
+    for name, value in data.items():
+        where: Where = ("models", name)
+        _check_name(tree, where, name, schema.check_model_name)
+        entry = _entry(tree, where, schema.ModelEntry, _listed(value))
+        if entry:
+            models[name] = entry
+    return models
+
+
+def _listed(value: Any) -> Any:
+    # Strict models take a tuple for a tuple; YAML gives lists.
+    if isinstance(value, dict) and isinstance(value.get("deployments"), list):
+        return {**value, "deployments": tuple(value["deployments"])}
+    return value
+
+
+def _entry(tree: Tree, where: Where, kind: type[_Entry], value: Any) -> _Entry | None:
+    entry, errors = _validated(kind, value)
+    for error in errors:
+        place: Where = tuple(part for part in error["loc"] if part != "[key]")
+        message, mend = explain(error)
+        if error["type"] == "extra_forbidden":
+            message, mend = "unknown key", _known_key(kind, place)
+        tree.report((*where, *place), message, mend)
+    return entry
+
+
+def _validated(kind: type[_Entry], value: Any) -> tuple[_Entry | None, list[ErrorDetails]]:
+    # Pydantic's error holds the values, so it ends here.
+    try:
+        return kind.model_validate(value), []
+    except ValidationError as error:
+        return None, error.errors(include_url=False, include_input=False)
+
+
+def _known_key(kind: type[BaseModel], place: Where) -> str:
+    fields = kind.model_fields if len(place) == 1 else schema.DeploymentEntry.model_fields
+    return did_you_mean(str(place[-1]), fields)
+
+
+def _check_name(tree: Tree, where: Where, name: str, check_name: Callable[[str], str]) -> None:
+    try:
+        check_name(name)
+    except PydanticCustomError as error:
+        context = error.context or {}
+        tree.report(where, context["message"], context["mend"])
+
+
+def _check_providers(tree: Tree, providers: _Providers, allowed: frozenset[IPAddress]) -> None:
+    local: str | None = None
+    for name, entry in providers.items():
+        where: Where = ("providers", name)
+        if isinstance(entry, schema.OpenAIEntry):
+            _check_openai(tree, where, entry, allowed)
+        elif local is None:
+            local = name
+        else:
+            tree.report(
+                (*where, "dialect"), "a second provider of dialect local", "The gateway runs one; take one of them out"
+            )
+
+
+def _check_openai(tree: Tree, where: Where, entry: schema.OpenAIEntry, allowed: frozenset[IPAddress]) -> None:
+    endpoint, _ = split_base_url(entry.base_url)
+    if refused_address(endpoint.host, allowed):
+        tree.report(
+            (*where, "base_url"),
+            "a link-local or metadata address",
+            "If you mean it, list it in TRUNKLINE_ALLOWED_ADDRESSES",
+        )
+    if entry.api_key and entry.api_key.get_secret_value() and "authorization" in entry.headers:
+        tree.report((*where, "api_key"), "a second credential beside headers.authorization", "Take one of them out")
+
+
+def _check_model(tree: Tree, where: Where, model: schema.ModelEntry) -> None:
+    deployments = model.deployments
+    if not deployments:
+        tree.report(where, "empty", "Add at least one deployment")
+    if len(deployments) > MAX_DEPLOYMENTS:
+        tree.report(where, f"more than {MAX_DEPLOYMENTS} deployments", "Take some out")
+    names: set[str] = set()
+    for index, deployment in enumerate(deployments):
+        _check_provider_exists(tree, (*where, index, "provider"), deployment.provider)
+        name = deployment_name(deployment)
+        if name in names:
+            mend = "Give each a `name`, or one of them the `weight` of both"
+            tree.report((*where, index), "a deployment of the same name stands above it", mend)
+        names.add(name)
+    _check_tiers(tree, where, [deployment.tier for deployment in deployments])
+
+
+def deployment_name(deployment: schema.DeploymentEntry) -> str:
+    """The operator's own name for it, or else "provider/upstream_model"."""
+    return deployment.name or f"{deployment.provider}/{deployment.upstream_model}"
+
+
+def _check_provider_exists(tree: Tree, where: Where, name: str) -> None:
+    providers = tree.data.get("providers")
+    if isinstance(providers, dict) and name not in providers:
+        if isinstance(name, Filled):
+            tree.report(where, "no provider of the name that was filled in", did_you_mean("", providers))
+        else:
+            tree.report(where, f"no provider '{name}'", did_you_mean(name, providers))
+
+
+def _check_tiers(tree: Tree, where: Where, tiers: list[int]) -> None:
+    # Tiers with a gap are one forgotten or one mistyped; either way the order is not what was meant.
+    for index, tier in enumerate(tiers):
+        if tier and tier - 1 not in tiers:
+            tree.report((*where, index, "tier"), f"tier {tier} without a tier {tier - 1}", "Count tiers from 0 up")

@@ -1,0 +1,231 @@
+"""Settings of the gateway: environment variables that begin with TRUNKLINE_.
+
+1. `Settings.load` takes the environment as an argument and tells all that is wrong at once.
+2. No error and no repr shows a value that was refused.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from trunkline_server.config.listen import ListenAddress, read_addresses, read_listen_address, split_list
+from trunkline_server.config.problems import ConfigError, Problem, did_you_mean, explain, wrong
+
+PREFIX: Final = "TRUNKLINE_"
+MAX_LISTENERS: Final = 16
+MAX_WORKERS: Final = 256
+
+_OF_CLIENTS: Final = frozenset({"TRUNKLINE_TARGET", "TRUNKLINE_API_KEY"})
+_MEANS_OFF: Final = frozenset({"TRUNKLINE_PROBE_LISTEN"})
+"""Variables for which empty is a value. Any other that is empty counts as unset."""
+
+# Kubernetes sets such variables in each pod for services whose name begins with "trunkline".
+_OF_KUBERNETES: Final = re.compile(
+    r"TRUNKLINE_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?)?)"
+)
+
+_MIB: Final = 1024 * 1024
+_INT32_MAX: Final = 2**31 - 1
+
+
+def _listen(value: object) -> object:
+    texts = split_list(value) if isinstance(value, str) else value
+    if not isinstance(texts, list | tuple):
+        return value
+    if not 0 < len(texts) <= MAX_LISTENERS:
+        raise wrong(f"must have 1 to {MAX_LISTENERS} addresses", "Separate them by commas")
+    addresses = tuple(str(read_listen_address(str(text))) for text in texts)
+    fixed = [address for address in addresses if not address.endswith(":0")]
+    if len(set(fixed)) < len(fixed):
+        raise wrong("has an address twice", "Keep one of the two")
+    return addresses
+
+
+def _probe(value: object) -> object:
+    if not isinstance(value, str) or not value:
+        return value
+    address = read_listen_address(value.strip())
+    if address.path:
+        raise wrong("must be host:port", "Probes come over TCP; leave it empty to have none")
+    return str(address)
+
+
+def _workers(value: object) -> object:
+    return len(os.sched_getaffinity(0)) if isinstance(value, str) and value.strip().lower() == "auto" else value
+
+
+def _addresses(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    addresses = read_addresses(value)
+    if addresses is None:
+        raise wrong("must be IP addresses", "Separate them by commas: 169.254.10.1,fd00:ec2::254")
+    return tuple(map(str, addresses))
+
+
+def _upper(value: object) -> object:
+    return value.strip().upper() if isinstance(value, str) else value
+
+
+Addresses = Annotated[tuple[str, ...], NoDecode]
+Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
+SomeSeconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+WholeSeconds = Annotated[int, Field(ge=1, le=86_400)]
+Calls = Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+class Settings(BaseSettings):
+    """All settings, checked. Read the environment with `load`; the constructor takes values as they are named here."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, extra="forbid", frozen=True, hide_input_in_errors=True, validate_default=False
+    )
+
+    config: Path | None = None
+    """The model map. None: ./trunkline.yaml if there is one, else the one that is built in."""
+    listen: Annotated[Addresses, BeforeValidator(_listen)] = ("127.0.0.1:50051",)
+    """Where callers come in: "host:port", "[::1]:port" or "unix:/path"; in the environment separated by commas."""
+    probe_listen: Annotated[str, BeforeValidator(_probe)] = "127.0.0.1:50052"
+    """Where probes come in. Empty: nowhere."""
+    workers: Annotated[int, BeforeValidator(_workers), Field(ge=1, le=MAX_WORKERS)] = 1
+    """Worker processes. "auto" in the environment: as many as the CPUs that this process may use."""
+    reflection: Literal["auto", "on", "off"] = "auto"
+    """gRPC reflection. auto: on while only this machine can reach the listeners."""
+
+    drain_delay_s: Seconds = 0.0
+    """From NOT_SERVING until new calls are refused: the time that endpoints take to learn of it."""
+    drain_grace_s: Seconds = 30.0
+    """How long calls in progress may take to end."""
+
+    max_concurrent_streams: Annotated[int, Field(ge=1, le=100_000)] = 250
+    """Calls at the same time on one connection."""
+    max_calls: Calls = 4000
+    """Calls at the same time in one worker. More are refused with details."""
+    max_concurrent_rpcs: Calls = 5000
+    """The transport's own bound, which refuses without details. Above max_calls."""
+    max_connections: Calls = 10_000
+    """Connections of one worker."""
+    max_receive_message_bytes: Annotated[int, Field(ge=1024, le=_INT32_MAX)] = 32 * _MIB
+    """Size of a request."""
+    max_metadata_bytes: Annotated[int, Field(ge=1024, le=16 * _MIB)] = 16 * 1024
+    """Size of a request's metadata."""
+    handshake_timeout_s: WholeSeconds = 10
+    max_connection_age_s: WholeSeconds = 600
+    """After this a caller is asked to connect anew, so that load spreads."""
+    max_connection_age_grace_s: WholeSeconds = 3600
+    """How long calls may go on after that: at least as long as the longest answer."""
+    min_ping_interval_s: WholeSeconds = 10
+    """Callers that ping more often are disconnected."""
+
+    first_token_timeout_s: SomeSeconds | None = None
+    """After this the next deployment is tried. None: no limit but the deadline."""
+    idle_timeout_s: SomeSeconds = 120.0
+    """Longest silence of a provider in the middle of an answer."""
+    default_timeout_s: SomeSeconds = 600.0
+    """Deadline of calls whose caller set none."""
+    max_response_bytes: Annotated[int, Field(ge=64 * 1024, le=_INT32_MAX)] = 64 * _MIB
+    """Size of a provider's answer."""
+    upstream_ca_file: Path | None = None
+    """Certificates to trust beside the system's, in PEM."""
+    allowed_addresses: Annotated[Addresses, BeforeValidator(_addresses)] = ()
+    """Link-local and metadata addresses that providers may have."""
+
+    log_level: Annotated[Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)] = (
+        "INFO"
+    )
+    log_json: bool = False
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str]) -> Self:
+        """The settings in these variables. Raises ConfigError."""
+        settings, problems = cls._read(environ)
+        if settings is None:
+            raise ConfigError(problems)
+        return settings
+
+    @property
+    def listen_addresses(self) -> tuple[ListenAddress, ...]:
+        """`listen`, read."""
+        return tuple(map(read_listen_address, self.listen))
+
+    @property
+    def reflection_on(self) -> bool:
+        """Whether callers may ask for the contract."""
+        if self.reflection == "auto":
+            return all(address.is_local for address in self.listen_addresses)
+        return self.reflection == "on"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 (these are pydantic's names)
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Nothing is read behind the caller's back: `load` hands the environment over."""
+        return (init_settings,)
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.max_concurrent_rpcs <= self.max_calls:
+            raise wrong(
+                f"must be above TRUNKLINE_MAX_CALLS ({self.max_calls})",
+                "Leave it a quarter more, so that refusals carry their reason",
+                key="max_concurrent_rpcs",
+            )
+        if self.probe_listen in self.listen and not self.probe_listen.endswith(":0"):
+            raise wrong("is an address of TRUNKLINE_LISTEN too", "Give probes a port of their own", key="probe_listen")
+        return self
+
+    @classmethod
+    def _read(cls, environ: Mapping[str, str]) -> tuple[Self | None, list[Problem]]:
+        source = EnvSettingsSource(cls)
+        source.env_vars = {
+            name.lower(): value.strip()
+            for name, value in environ.items()
+            if name.startswith(PREFIX) and (value.strip() or name in _MEANS_OFF)
+        }
+        # Pydantic's error holds the values, so it ends here.
+        try:
+            return cls(**source()), []
+        except ValidationError as error:
+            return None, [_problem(cls, each) for each in error.errors(include_url=False, include_input=False)]
+
+
+def unknown_variables(environ: Mapping[str, str], known: tuple[str, ...] = ()) -> tuple[Problem, ...]:
+    """Variables that look like settings and are none. `known`: others that the configuration uses."""
+    names = {PREFIX + name.upper() for name in Settings.model_fields}
+    strangers = (
+        name
+        for name in sorted(environ)
+        if name.startswith(PREFIX)
+        and name not in names | _OF_CLIENTS | set(known)
+        and not _OF_KUBERNETES.fullmatch(name)
+    )
+    return tuple(Problem(key=name, message="no such setting", mend=did_you_mean(name, names)) for name in strangers)
+
+
+def _problem(kind: type[Settings], error: ErrorDetails) -> Problem:
+    message, mend = explain(error)
+    name = str(error["loc"][0]) if error["loc"] else error["ctx"]["key"]
+    default = kind.model_fields[name].default
+    fallback = "Unset it to have none" if default in (None, ()) else f"Unset it for the default, {_text(default)}"
+    return Problem(key=PREFIX + name.upper(), message=message, mend=mend or fallback)
+
+
+def _text(default: object) -> str:
+    return ",".join(map(str, default)) if isinstance(default, tuple) else str(default)

@@ -1,0 +1,129 @@
+"""What a worker serves from: providers, routes and the local model, frozen. A reload replaces it as a whole."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from trunkline_server.config import schema
+from trunkline_server.config.base_url import split_base_url
+from trunkline_server.config.document import Document
+from trunkline_server.config.rules import deployment_name
+from trunkline_server.core.deployment import Deployment, Provider, Route
+from trunkline_server.core.http import Endpoint
+from trunkline_server.core.secret import Secret
+
+OPENAI_HOST: Final = "api.openai.com"
+LOCAL_MODEL_NAME: Final = "smollm2-135m-instruct"
+
+_NOWHERE: Final = 9
+"""The discard port, where nobody listens."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalModelAddress:
+    """Where the local model listens on 127.0.0.1, and what it wants to see."""
+
+    port: int
+    api_key: Secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalModelConfig:
+    """The model that the gateway runs itself."""
+
+    gguf: Path | None = None
+    """None: the weights that come with the extra `local`."""
+    context_tokens: int = 8192
+    slots: int = 4
+    """Answers that are written at the same time."""
+    threads: int = 1
+    name: str = LOCAL_MODEL_NAME
+    """What it is called upstream: the name that the first of its deployments sends."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """One version of the configuration, ready for use."""
+
+    version: str
+    """The document's: replicas with the same values have the same version."""
+    providers: Mapping[str, Provider] = field(repr=False)
+    routes: Mapping[str, Route] = field(repr=False)
+    """By the name of the model, in the order of the file."""
+    local_model: LocalModelConfig | None = None
+    """None if no model is served by it."""
+
+
+def build(document: Document, *, local_model: LocalModelAddress | None = None) -> Snapshot:
+    """The snapshot of a document. `local_model`: where the local model listens by now."""
+    providers = {name: _provider(name, entry, local_model) for name, entry in document.config.providers.items()}
+    routes = {name: _route(name, entry, providers) for name, entry in document.config.models.items()}
+    return Snapshot(
+        version=document.version,
+        providers=MappingProxyType(providers),
+        routes=MappingProxyType(routes),
+        local_model=_local_model(document.config),
+    )
+
+
+def _provider(name: str, entry: schema.ProviderEntry, local_model: LocalModelAddress | None) -> Provider:
+    if isinstance(entry, schema.LocalEntry):
+        return _local(name, entry, local_model)
+    endpoint, base_path = split_base_url(entry.base_url)
+    at_openai = endpoint.host == OPENAI_HOST
+    key = entry.api_key.get_secret_value() if entry.api_key else ""
+    return Provider(
+        name=name,
+        dialect=entry.dialect,
+        endpoint=endpoint,
+        base_path=base_path,
+        credential=Secret(key) if key else None,
+        needs_credential=at_openai and "authorization" not in entry.headers,
+        headers=tuple((header, value.get_secret_value()) for header, value in entry.headers.items()),
+        allow_provider_options=entry.allow_provider_options,
+        max_tokens_key=entry.max_tokens_key or ("max_completion_tokens" if at_openai else "max_tokens"),
+    )
+
+
+def _local(name: str, entry: schema.LocalEntry, address: LocalModelAddress | None) -> Provider:
+    return Provider(
+        name=name,
+        dialect=entry.dialect,
+        endpoint=Endpoint(scheme="http", host="127.0.0.1", port=address.port if address else _NOWHERE),
+        base_path="/v1",
+        credential=address.api_key if address else None,
+        allow_provider_options=entry.allow_provider_options,
+        max_tokens_key="max_tokens",
+    )
+
+
+def _route(model: str, entry: schema.ModelEntry, providers: Mapping[str, Provider]) -> Route:
+    tiers: dict[int, list[Deployment]] = {}
+    for each in entry.deployments:
+        deployment = Deployment(
+            name=deployment_name(each),
+            provider=providers[each.provider],
+            upstream_model=each.upstream_model,
+            region=each.region,
+            weight=each.weight,
+            tier=each.tier,
+        )
+        tiers.setdefault(each.tier, []).append(deployment)
+    return Route(model=model, description=entry.description, tiers=tuple(tuple(tiers[tier]) for tier in sorted(tiers)))
+
+
+def _local_model(config: schema.ConfigFile) -> LocalModelConfig | None:
+    for model in config.models.values():
+        for deployment in model.deployments:
+            entry = config.providers[deployment.provider]
+            if isinstance(entry, schema.LocalEntry):
+                return LocalModelConfig(
+                    gguf=entry.gguf,
+                    context_tokens=entry.context_tokens,
+                    slots=entry.slots,
+                    threads=entry.threads,
+                    name=deployment.upstream_model,
+                )
+    return None
