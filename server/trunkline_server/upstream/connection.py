@@ -1,0 +1,321 @@
+"""One connection to a provider: bytes in, the head and the body of one answer after another out.
+
+                    send               final head            end of message
+    IDLE ---------------------> SENT ---------------> BODY ------------------> WHOLE
+      ^                           |                     |                        |
+      |                           | lost, malformed     | lost, malformed        | recycle
+      |                           v                     v                        |
+      |                          DEAD <---------------- + <--- not reusable -----+
+      +--------------------------------------------------------- reusable -------+
+
+1. Bytes nobody asked for (in IDLE, or after the end of a message) end the connection: it is never used again.
+2. Parsed bytes wait in `_waiting`, at most PAUSE_AT + RECEIVE_SIZE of them: beyond PAUSE_AT reading is paused.
+3. The head is counted by us and cut off at the bound, because httptools gathers an endless header silently and in
+   quadratic time. So are trailers and chunk extensions: that many bytes without a byte of body end the answer, give
+   or take one RECEIVE_SIZE.
+"""
+
+import asyncio
+import enum
+import math
+from typing import cast
+
+import httptools
+
+from trunkline_server.core.errors import UpstreamBroken, UpstreamError, UpstreamMalformed, UpstreamUnreachable
+
+RECEIVE_SIZE = 64 * 1024
+"""Bytes taken from the kernel at a time, into a buffer that all connections of a worker share."""
+MAX_READ = 16 * 1024
+"""Bytes handed out at a time, so that decoding one read does not hold up the loop."""
+PAUSE_AT = MAX_READ
+MAX_HEADERS = 512
+"""Header lines of one answer. Beyond it UpstreamMalformed."""
+JOIN_BELOW = 64 * 1024
+"""Bodies below this leave in one write with their head; larger ones are not worth the copy."""
+
+SWITCHING_PROTOCOLS, OK = 101, 200
+BODILESS = frozenset({204, 304})
+
+
+class State(enum.Enum):
+    """Where a connection stands; see the diagram above."""
+
+    IDLE = enum.auto()
+    SENT = enum.auto()
+    BODY = enum.auto()
+    WHOLE = enum.auto()
+    DEAD = enum.auto()
+
+
+# Names of their own: a member of an Enum class costs a look-up that is felt per chunk.
+IDLE, SENT, BODY, WHOLE, DEAD = State
+
+
+class Connection(asyncio.BufferedProtocol):
+    """A connection and the answer that is under way on it. One request at a time, one reader at a time."""
+
+    __slots__ = (
+        "_buffer",
+        "_failure",
+        "_head_bytes",
+        "_keep_alive",
+        "_loop",
+        "_max_header_bytes",
+        "_orderly_end",
+        "_pairs",
+        "_parser",
+        "_paused",
+        "_quiet_bytes",
+        "_state",
+        "_transport",
+        "_until_close",
+        "_waiter",
+        "_waiting",
+        "headers",
+        "idle_since",
+        "status",
+    )
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        buffer: memoryview,
+        max_header_bytes: int,
+    ) -> None:
+        self._loop = loop
+        self._buffer = buffer
+        self._max_header_bytes = max_header_bytes
+        self._parser: httptools.HttpResponseParser | None = None
+        self._state = IDLE
+        self._waiting = bytearray()
+        self._waiter: asyncio.Future[None] | None = None
+        self._failure: UpstreamError | None = None
+        self._pairs: list[tuple[bytes, bytes]] = []
+        self._paused = self._keep_alive = self._until_close = self._orderly_end = False
+        self._head_bytes = self._quiet_bytes = 0
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        self.idle_since = 0.0
+
+    # What the client asks for.
+
+    def send(self, head: bytes, body: bytes) -> None:
+        """Start an exchange. The whole request is handed to the transport at once; the caller has bounded its size."""
+        self._state = SENT
+        self._head_bytes = self._quiet_bytes = 0
+        if len(body) < JOIN_BELOW:
+            self._transport.write(head + body)
+        else:
+            self._transport.write(head)
+            self._transport.write(body)
+
+    async def wait_for_head(self, until: float) -> None:
+        """Return when `status` and `headers` are those of the final head, or raise what came instead."""
+        while self._state is SENT:
+            await self._wait(until)
+        if self._failure is not None:
+            raise self._failure
+
+    async def read(self, until: float) -> bytes:
+        """Bytes that wait, at most MAX_READ; b"" after the last. Those before a failure come before the failure."""
+        while not self._waiting and self._state is BODY:
+            await self._wait(until)
+        if self._waiting:
+            return self._take()
+        if self._failure is not None:
+            raise self._failure
+        return b""
+
+    def recycle(self, now: float) -> bool:
+        """Make ready for the next request. False if that can't be: then the connection is aborted."""
+        if self._state is not WHOLE or not self._keep_alive or self._transport.get_write_buffer_size():
+            self.abort()
+            return False
+        self._state = IDLE
+        self._waiting.clear()
+        self._resume()
+        self.idle_since = now
+        return True
+
+    def abort(self) -> None:
+        """End the connection now, without a farewell: the provider sees it at once. Whoever still reads is told."""
+        self._fail(UpstreamBroken("the answer was closed before its end"))
+
+    @property
+    def usable(self) -> bool:
+        """Whether an idle connection can take a request, as far as is known."""
+        return self._state is IDLE and not self._transport.is_closing()
+
+    async def _wait(self, until: float) -> None:
+        """Wait for the next event. Raises TimeoutError at `until`; the answer can still be read then."""
+        self._waiter = waiter = self._loop.create_future()
+        timer = None if until == math.inf else self._loop.call_at(until, _expire, waiter)
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            self.abort()
+            raise
+        finally:
+            self._waiter = None
+            if timer is not None:
+                timer.cancel()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _take(self) -> bytes:
+        waiting = self._waiting
+        if len(waiting) <= MAX_READ:
+            data = bytes(waiting)
+            waiting.clear()
+        else:
+            data = bytes(memoryview(waiting)[:MAX_READ])
+            del waiting[:MAX_READ]
+        if self._paused and len(waiting) < PAUSE_AT:
+            self._resume()
+        return data
+
+    def _resume(self) -> None:
+        if self._paused:
+            self._paused = False
+            self._transport.resume_reading()
+
+    def _fail(self, failure: UpstreamError) -> None:
+        """The answer can't become whole. After its end that is no matter, but the connection is done with."""
+        if self._state in (SENT, BODY):
+            self._failure = failure
+        if self._state is not WHOLE:
+            self._state = DEAD
+        self._keep_alive = False
+        self._transport.abort()
+        self._wake()
+
+    # What the event loop tells.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport: a plain one, or one of TLS after its handshake."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._parser = httptools.HttpResponseParser(self)
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002
+        """The shared buffer. It is parsed before anyone else can be given it, in `buffer_updated`."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Parse what came."""
+        if self._state is not SENT and self._state is not BODY:
+            self._fail(UpstreamMalformed("the provider sent bytes nobody asked for"))
+            return
+        try:
+            if self._state is SENT:
+                self._feed_head(nbytes)
+            else:
+                self._feed_body(self._buffer[:nbytes])
+        except httptools.HttpParserError as error:
+            failure = UpstreamMalformed("the provider's answer is no valid HTTP/1.1")
+            failure.__cause__ = error
+            self._fail(failure)
+        if len(self._waiting) >= PAUSE_AT and not self._paused and self._state is BODY:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def _feed_head(self, nbytes: int) -> None:
+        room = self._max_header_bytes - self._head_bytes
+        self._head_bytes += nbytes
+        self._feed(self._buffer[: min(room, nbytes)])
+        if nbytes > room:
+            if self._state is SENT:
+                self._fail(UpstreamMalformed("the head of the provider's answer is beyond the bound"))
+            elif self._state is BODY:
+                self._feed_body(self._buffer[room:nbytes])
+
+    def _feed_body(self, data: memoryview) -> None:
+        self._quiet_bytes += len(data)
+        self._feed(data)
+        if self._quiet_bytes > self._max_header_bytes and self._state is BODY:
+            self._fail(UpstreamMalformed("trailers or chunk extensions of the provider's answer are beyond the bound"))
+
+    def _feed(self, data: memoryview) -> None:
+        if self._parser is not None:
+            self._parser.feed_data(data)
+
+    def eof_received(self) -> None:
+        """The provider ended the connection in order; `connection_lost` follows, because nothing is returned."""
+        self._orderly_end = True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Say what the end of the connection means for the answer."""
+        was, self._state = self._state, DEAD
+        self._parser = None  # It holds our bound methods: without this the pair would wait for the garbage collector.
+        if was is WHOLE or (was is BODY and self._until_close and self._orderly_end):
+            self._state, self._keep_alive = WHOLE, False
+        elif was is SENT and not self._head_bytes:
+            self._failure = UpstreamUnreachable("the provider ended the connection before an answer began")
+        elif was in (SENT, BODY):
+            self._failure = UpstreamBroken("the provider ended the connection inside its answer")
+        if self._failure is not None and self._failure.__cause__ is None:
+            self._failure.__cause__ = exc
+        self._wake()
+
+    # What the parser tells.
+
+    def on_message_begin(self) -> None:
+        """A message starts. One that no request stands for ends the connection."""
+        if self._state is not SENT:
+            self._fail(UpstreamMalformed("the provider sent bytes nobody asked for"))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Gather a header; those of trailers are dropped."""
+        if self._state is SENT:
+            self._pairs.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """A head is there: an informational one is skipped, the final one is checked and shown."""
+        if self._state is not SENT or self._parser is None:
+            return
+        status, pairs, self._pairs = self._parser.get_status_code(), self._pairs, []
+        if SWITCHING_PROTOCOLS != status < OK:
+            return
+        if status == SWITCHING_PROTOCOLS or len(pairs) > MAX_HEADERS:
+            self._fail(UpstreamMalformed("the head of the provider's answer is none that we can take"))
+            return
+        self.status, self.headers = status, _joined(pairs)
+        self._keep_alive = self._parser.should_keep_alive()
+        if self.headers.get("transfer-encoding", "chunked").lower() != "chunked":
+            self._fail(UpstreamMalformed("the provider's answer has a transfer encoding that was not asked for"))
+        elif self.headers.get("content-encoding", "identity").lower() != "identity":
+            self._fail(UpstreamMalformed("the provider's answer has a content encoding that was not asked for"))
+        else:
+            framed = "transfer-encoding" in self.headers or "content-length" in self.headers
+            self._until_close = not framed and status not in BODILESS
+            self._state = BODY
+            self._wake()
+
+    def on_body(self, data: bytes) -> None:
+        """Keep a piece of the body until it is read."""
+        if self._state is BODY:
+            self._quiet_bytes = 0
+            self._waiting += data
+            self._wake()
+
+    def on_message_complete(self) -> None:
+        """The end of a message; that of an informational one means nothing."""
+        if self._state is BODY:
+            self._state = WHOLE
+            self._wake()
+
+
+def _expire(waiter: "asyncio.Future[None]") -> None:
+    if not waiter.done():
+        waiter.set_exception(TimeoutError())
+
+
+def _joined(pairs: list[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Headers by lower-case name; doubled ones joined by ", " (RFC 9110, 5.3)."""
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in pairs:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1").strip(" \t")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
