@@ -14,16 +14,23 @@ from trunkline_server.core.http import Endpoint
 
 MAX_URL_CHARS: Final = 2048
 
-METADATA_ADDRESSES: Final = frozenset(
-    {
-        ipaddress.ip_address("100.100.100.200"),
-        ipaddress.ip_address("192.0.0.192"),
-        ipaddress.ip_address("fd00:ec2::254"),
-    }
-)
-"""Metadata services outside of the link-local ranges."""
-
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+# The client that makes the connections has the last word and a table of its own: it also sees what names stand for.
+# This one is here so that a file can be refused without loading that client.
+_REFUSED: Final = tuple(
+    ipaddress.ip_network(text)
+    for text in (
+        "169.254.0.0/16",  # link-local; metadata of AWS, Azure, Google, OpenStack
+        "fe80::/10",  # link-local
+        "fd00:ec2::/32",  # metadata of AWS
+        "fd20:ce::/32",  # metadata of Google
+        "100.100.100.200/32",  # metadata of Alibaba
+        "192.0.0.192/32",  # metadata of Oracle
+        "168.63.129.16/32",  # wire server of Azure
+    )
+)
 
 
 def split_base_url(url: str) -> tuple[Endpoint, str]:
@@ -43,12 +50,12 @@ def split_base_url(url: str) -> tuple[Endpoint, str]:
     return endpoint, parts.path.rstrip("/")
 
 
-def refused_address(host: str, allowed: frozenset[IPAddress]) -> bool:
+def refused_address(host: str, allowed: tuple[IPNetwork, ...]) -> bool:
     """Whether the host is a literal link-local or metadata address that isn't allowed."""
     address = literal_address(host)
-    if address is None or address in allowed:
+    if address is None or any(address in network for network in allowed):
         return False
-    return address.is_link_local or address in METADATA_ADDRESSES
+    return any(address in network for network in _REFUSED)
 
 
 def literal_address(host: str) -> IPAddress | None:

@@ -13,7 +13,7 @@ from typing import Final, Self
 
 from trunkline_server.config import file, rules, schema
 from trunkline_server.config.interpolate import Interpolator
-from trunkline_server.config.listen import read_addresses
+from trunkline_server.config.listen import read_networks
 
 DEFAULT_FILE: Final = Path("trunkline.yaml")
 BUILT_IN: Final = "default.yaml (built in)"
@@ -76,9 +76,9 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Document:
     interpolator = Interpolator(environ=environ)
     tree = file.parse(text, origin, interpolator)
     # A list that can't be read allows nothing; Settings tells what is wrong with it.
-    allowed = read_addresses(environ.get("TRUNKLINE_ALLOWED_ADDRESSES", ""))
+    allowed = read_networks(environ.get("TRUNKLINE_ALLOWED_ADDRESSES", ""))
     folder = path.absolute().parent if path else Path.cwd()
-    config = rules.check(tree, folder=folder, allowed=frozenset(allowed or ()))
+    config = rules.check(tree, folder=folder, allowed=allowed or ())
     return Document(
         origin=origin,
         sources=(*((path.absolute(),) if path else ()), *interpolator.files),

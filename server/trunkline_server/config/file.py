@@ -140,7 +140,7 @@ def _compose(text: str, file: str) -> tuple[yaml.Node | None, Problem | None]:
         return None, Problem(file=file, line=line, message=f"more than {MAX_DEPTH} levels", mend="Flatten it")
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        message, mend = _syntax(error.problem or "")
+        message, mend = _syntax((error.problem or "", error.context or ""))
         return None, Problem(file=file, line=mark.line + 1 if mark else 0, message=message, mend=mend)
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
@@ -150,9 +150,9 @@ def _compose(text: str, file: str) -> tuple[yaml.Node | None, Problem | None]:
         return None, Problem(file=file, message="not valid YAML", mend="Look for escapes such as \\U that are wrong")
 
 
-def _syntax(problem: str) -> tuple[str, str]:
+def _syntax(words: tuple[str, str]) -> tuple[str, str]:
     for start, message, mend in _SYNTAX:
-        if problem.startswith(start):
+        if any(each.startswith(start) for each in words):
             return message, mend
     return "not valid YAML", "Check quotes, colons and indentation near here"
 

@@ -4,7 +4,7 @@ import ipaddress
 from dataclasses import dataclass
 from typing import Final
 
-from trunkline_server.config.base_url import IPAddress
+from trunkline_server.config.base_url import IPAddress, IPNetwork
 from trunkline_server.config.problems import wrong
 
 MAX_PORT: Final = 65535
@@ -49,10 +49,12 @@ def read_listen_address(text: str) -> ListenAddress:
     return ListenAddress(host=_host(host), port=int(port))
 
 
-def read_addresses(text: str) -> tuple[IPAddress, ...] | None:
-    """IP addresses separated by commas; None if one of them isn't one."""
-    addresses = [_ip(part) for part in split_list(text)]
-    return None if None in addresses else tuple(address for address in addresses if address)
+def read_networks(text: str) -> tuple[IPNetwork, ...] | None:
+    """IP addresses and networks separated by commas; None if one of them isn't one."""
+    try:
+        return tuple(ipaddress.ip_network(part, strict=False) for part in split_list(text))
+    except ValueError:
+        return None
 
 
 def split_list(text: str) -> list[str]:

@@ -102,22 +102,21 @@ _LIMITS: Final = {
 
 _WHOLE: Final = ("must be a whole number", "")
 _NUMBER: Final = ("must be a number", "")
-_TRUTH: Final = ("must be true or false", "")
 _LIST: Final = ("must be a list", "Begin each entry with a dash")
 _MAPPING: Final = ("must be a mapping", "Write keys and values: `key: value`")
 
 _KINDS: Final = {
     "missing": ("missing", "It is required"),
     "string_type": ("must be text", "Put quotes around it"),
-    "int_type": _WHOLE,
+    "int_type": ("must be a whole number", "Write it in digits, without quotes"),
     "int_parsing": _WHOLE,
     "int_parsing_size": _WHOLE,
     "int_from_float": _WHOLE,
     "float_type": _NUMBER,
     "float_parsing": _NUMBER,
     "finite_number": _NUMBER,
-    "bool_type": _TRUTH,
-    "bool_parsing": _TRUTH,
+    "bool_type": ("must be true or false", "Write it without quotes"),
+    "bool_parsing": ("must be true or false", ""),
     "list_type": _LIST,
     "tuple_type": _LIST,
     "dict_type": _MAPPING,

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from trunkline_server.config import schema
-from trunkline_server.config.base_url import IPAddress, refused_address, split_base_url
+from trunkline_server.config.base_url import IPNetwork, refused_address, split_base_url
 from trunkline_server.config.file import Tree
 from trunkline_server.config.interpolate import Filled
 from trunkline_server.config.problems import ConfigError, Where, did_you_mean, explain
@@ -23,7 +23,7 @@ _Providers = dict[str, schema.OpenAIEntry | schema.LocalEntry]
 _Models = dict[str, schema.ModelEntry]
 
 
-def check(tree: Tree, *, folder: Path, allowed: frozenset[IPAddress]) -> schema.ConfigFile:
+def check(tree: Tree, *, folder: Path, allowed: tuple[IPNetwork, ...]) -> schema.ConfigFile:
     """The tree as a checked file. Relative paths in it begin at `folder`. Raises ConfigError with all problems."""
     for key in tree.data.keys() - {"providers", "models"}:
         tree.report((key,), "unknown key", did_you_mean(key, ("providers", "models")))
@@ -87,6 +87,7 @@ def _models(tree: Tree, data: dict[str, Any]) -> _Models:
     for name, value in data.items():
         where: Where = ("models", name)
         _check_name(tree, where, name, schema.check_model_name)
+        _check_providers_exist(tree, where, value)
         entry = _entry(tree, where, schema.ModelEntry, _listed(value))
         if entry:
             models[name] = entry
@@ -132,7 +133,7 @@ def _check_name(tree: Tree, where: Where, name: str, check_name: Callable[[str],
         tree.report(where, context["message"], context["mend"])
 
 
-def _check_providers(tree: Tree, providers: _Providers, allowed: frozenset[IPAddress]) -> None:
+def _check_providers(tree: Tree, providers: _Providers, allowed: tuple[IPNetwork, ...]) -> None:
     local: str | None = None
     for name, entry in providers.items():
         where: Where = ("providers", name)
@@ -146,7 +147,7 @@ def _check_providers(tree: Tree, providers: _Providers, allowed: frozenset[IPAdd
             )
 
 
-def _check_openai(tree: Tree, where: Where, entry: schema.OpenAIEntry, allowed: frozenset[IPAddress]) -> None:
+def _check_openai(tree: Tree, where: Where, entry: schema.OpenAIEntry, allowed: tuple[IPNetwork, ...]) -> None:
     endpoint, _ = split_base_url(entry.base_url)
     if refused_address(endpoint.host, allowed):
         tree.report(
@@ -166,7 +167,6 @@ def _check_model(tree: Tree, where: Where, model: schema.ModelEntry) -> None:
         tree.report(where, f"more than {MAX_DEPLOYMENTS} deployments", "Take some out")
     names: set[str] = set()
     for index, deployment in enumerate(deployments):
-        _check_provider_exists(tree, (*where, index, "provider"), deployment.provider)
         name = deployment_name(deployment)
         if name in names:
             mend = "Give each a `name`, or one of them the `weight` of both"
@@ -180,13 +180,20 @@ def deployment_name(deployment: schema.DeploymentEntry) -> str:
     return deployment.name or f"{deployment.provider}/{deployment.upstream_model}"
 
 
-def _check_provider_exists(tree: Tree, where: Where, name: str) -> None:
+def _check_providers_exist(tree: Tree, where: Where, model: Any) -> None:
+    """Looks at the data as it came, so that another mistake in a deployment doesn't hide this one."""
     providers = tree.data.get("providers")
-    if isinstance(providers, dict) and name not in providers:
-        if isinstance(name, Filled):
-            tree.report(where, "no provider of the name that was filled in", did_you_mean("", providers))
-        else:
-            tree.report(where, f"no provider '{name}'", did_you_mean(name, providers))
+    deployments = model.get("deployments") if isinstance(model, dict) else None
+    if not isinstance(providers, dict) or not isinstance(deployments, list):
+        return
+    for index, deployment in enumerate(deployments):
+        name = deployment.get("provider") if isinstance(deployment, dict) else None
+        if not isinstance(name, str) or name in providers:
+            continue
+        named = not isinstance(name, Filled)
+        message = f"no provider '{name}'" if named else "no provider of the name that was filled in"
+        mend = did_you_mean(name if named else "", providers)
+        tree.report((*where, "deployments", index, "provider"), message, mend)
 
 
 def _check_tiers(tree: Tree, where: Where, tiers: list[int]) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
@@ -20,7 +20,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from trunkline_server.config.listen import ListenAddress, read_addresses, read_listen_address, split_list
+from trunkline_server.config.listen import ListenAddress, read_networks, read_listen_address, split_list
 from trunkline_server.config.problems import ConfigError, Problem, did_you_mean, explain, wrong
 
 PREFIX: Final = "TRUNKLINE_"
@@ -69,10 +69,15 @@ def _workers(value: object) -> object:
 def _addresses(value: object) -> object:
     if not isinstance(value, str):
         return value
-    addresses = read_addresses(value)
-    if addresses is None:
-        raise wrong("must be IP addresses", "Separate them by commas: 169.254.10.1,fd00:ec2::254")
-    return tuple(map(str, addresses))
+    if read_networks(value) is None:
+        raise wrong("must be IP addresses or networks", "Separate them by commas: 169.254.10.1,fd00:ec2::/32")
+    return tuple(split_list(value))
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise wrong("names no file", "Put the certificates there, or unset it")
+    return path
 
 
 def _upper(value: object) -> object:
@@ -137,10 +142,10 @@ class Settings(BaseSettings):
     """Deadline of calls whose caller set none."""
     max_response_bytes: Annotated[int, Field(ge=64 * 1024, le=_INT32_MAX)] = 64 * _MIB
     """Size of a provider's answer."""
-    upstream_ca_file: Path | None = None
+    upstream_ca_file: Annotated[Path, AfterValidator(_existing)] | None = None
     """Certificates to trust beside the system's, in PEM."""
     allowed_addresses: Annotated[Addresses, BeforeValidator(_addresses)] = ()
-    """Link-local and metadata addresses that providers may have."""
+    """Link-local and metadata addresses, or networks of them, that providers may have."""
 
     log_level: Annotated[Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)] = (
         "INFO"

@@ -1,0 +1,50 @@
+"""What is allowed in a configuration and probably not meant. `trunkline check` shows it; nothing is refused for it."""
+
+from collections.abc import Iterator, Mapping
+
+from trunkline_server.config.base_url import literal_address
+from trunkline_server.config.document import Document
+from trunkline_server.config.problems import Problem
+from trunkline_server.config.settings import unknown_variables
+from trunkline_server.config.snapshot import Snapshot
+from trunkline_server.core.deployment import Provider
+
+
+def doubts(document: Document, snapshot: Snapshot, environ: Mapping[str, str]) -> tuple[Problem, ...]:
+    """Each doubt with the place it is about."""
+    return (
+        *unknown_variables(environ, document.variables),
+        *_of_credentials(document.origin, snapshot),
+        *_of_weights(document),
+    )
+
+
+def _of_credentials(file: str, snapshot: Snapshot) -> Iterator[Problem]:
+    for name, provider in snapshot.providers.items():
+        if provider.needs_credential and not provider.credential:
+            yield Problem(
+                file=file,
+                key=f"providers.{name}.api_key",
+                message="empty, so calls to this provider are refused",
+                mend="Set the variable or file that it names",
+            )
+        if provider.credential and provider.endpoint.scheme == "http" and not _stays_here(provider):
+            yield Problem(
+                file=file,
+                key=f"providers.{name}.base_url",
+                message="the credential travels in clear text",
+                mend="Use https",
+            )
+
+
+def _of_weights(document: Document) -> Iterator[Problem]:
+    for name, entry in document.config.providers.items():
+        if entry.dialect == "local" and entry.gguf and not entry.gguf.is_file():
+            yield Problem(
+                file=document.origin, key=f"providers.{name}.gguf", message="no such file", mend="Put the weights there"
+            )
+
+
+def _stays_here(provider: Provider) -> bool:
+    address = literal_address(provider.endpoint.host)
+    return provider.endpoint.host == "localhost" or (address is not None and address.is_loopback)
