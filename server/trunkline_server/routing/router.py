@@ -8,7 +8,7 @@
 import asyncio
 import math
 import random
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
@@ -77,7 +77,7 @@ class Router:
             await asyncio.sleep(retry.delay_s)
             deployment, http = (deployment, http) if retry.same else queue.take()
 
-    async def stream(self, request: v1.CompleteRequest, call: Call) -> AsyncIterator[list[v1.StreamEvent]]:
+    async def stream(self, request: v1.CompleteRequest, call: Call) -> AsyncGenerator[list[v1.StreamEvent], None]:
         """The events of the answer, in batches as they came; the last batch ends with Finished.
 
         Raises a GatewayError.
@@ -133,7 +133,7 @@ class Router:
 
     async def _stream_once(
         self, deployment: Deployment, http: HttpRequest, request: v1.CompleteRequest, call: Call, *, moves_on: bool
-    ) -> AsyncIterator[list[v1.StreamEvent]]:
+    ) -> AsyncGenerator[list[v1.StreamEvent], None]:
         dialect = self._dialects[deployment.provider.dialect]
         decoder = dialect.stream_decoder(deployment)
         with attempt(call, deployment, http, self._clock) as trying:
@@ -155,7 +155,7 @@ class Router:
         request: v1.CompleteRequest,
         trying: Attempt,
         until: float,
-    ) -> AsyncIterator[list[v1.StreamEvent]]:
+    ) -> AsyncGenerator[list[v1.StreamEvent], None]:
         """What a response's bytes decode to: all that waited since the last batch together, up to Finished."""
         idle_s = self._idle_s(request)
         held: list[v1.StreamEvent] = []

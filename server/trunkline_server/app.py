@@ -1,0 +1,135 @@
+"""The composition root of one worker: configuration in, every object out, in order.
+
+Any engine can enter `open_app`: the worker's own gRPC server does, and so could one that hosts Python.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from google.protobuf.descriptor import ServiceDescriptor
+from grpc_health.v1 import health_pb2
+
+from trunkline.v1 import completion_pb2, embedding_pb2, models_pb2, quotas_pb2
+from trunkline_server.config.settings import Settings
+from trunkline_server.config.snapshot import Snapshot
+from trunkline_server.core.call import Call
+from trunkline_server.core.deployment import Route
+from trunkline_server.core.faults import FaultLog
+from trunkline_server.core.policy import Policy
+from trunkline_server.engine.adapter import Calls
+from trunkline_server.engine.health import SERVICE as HEALTH
+from trunkline_server.engine.health import Health
+from trunkline_server.engine.method import Method, StreamMethod, UnaryMethod, methods_of
+from trunkline_server.engine.reflection import reflection_methods
+from trunkline_server.interceptors.admission import Admission
+from trunkline_server.interceptors.errors import Errors
+from trunkline_server.interceptors.metadata import Metadata
+from trunkline_server.providers.registry import DIALECTS
+from trunkline_server.routing.router import Router, RouterLimits
+from trunkline_server.services.completion import Completion
+from trunkline_server.services.models import Models
+from trunkline_server.upstream import Upstream, UpstreamLimits
+
+_COMPLETION = completion_pb2.DESCRIPTOR.services_by_name["Completion"]
+_EMBEDDING = embedding_pb2.DESCRIPTOR.services_by_name["Embedding"]
+_MODELS = models_pb2.DESCRIPTOR.services_by_name["Models"]
+_QUOTAS = quotas_pb2.DESCRIPTOR.services_by_name["Quotas"]
+
+
+class Configuration:
+    """The snapshot in force. Calls that run keep what they took from the one before."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+
+    def routes(self) -> Mapping[str, Route]:
+        """The routes in force."""
+        return self.snapshot.routes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class App:
+    """What a worker serves with."""
+
+    configuration: Configuration
+    methods: tuple[Method, ...]
+    policies: tuple[Policy, ...]
+    """In the order in which they are opened."""
+    health: Health
+    services: tuple[str, ...]
+    """Full names of the services whose health is told one by one."""
+    calls: Calls
+    faults: FaultLog
+    clock: Callable[[], float]
+
+
+@asynccontextmanager
+async def open_app(settings: Settings, snapshot: Snapshot, environ: Mapping[str, str]) -> AsyncIterator[App]:
+    """Open everything that a worker needs, and close it again. `environ` is asked for proxies."""
+    clock = asyncio.get_running_loop().time
+    configuration = Configuration(snapshot)
+    faults = FaultLog(clock)
+    upstream = Upstream(
+        UpstreamLimits(),
+        allowed_addresses=settings.allowed_addresses,
+        proxies=environ,
+        ca_file=str(settings.upstream_ca_file) if settings.upstream_ca_file else None,
+    )
+    router = Router(
+        configuration.routes,
+        DIALECTS,
+        upstream,
+        RouterLimits(
+            first_token_s=settings.first_token_timeout_s,
+            idle_s=settings.idle_timeout_s,
+            max_response_bytes=settings.max_response_bytes,
+        ),
+        clock=clock,
+        rng=random.Random(),  # noqa: S311 - weights and jitter, nothing secret
+    )
+    health = Health()
+    served: tuple[tuple[ServiceDescriptor, object], ...] = (
+        (_COMPLETION, Completion(router)),
+        (_MODELS, Models(configuration.routes)),
+        (_EMBEDDING, None),
+        (_QUOTAS, None),
+    )
+    names = tuple(descriptor.full_name for descriptor, _ in served)
+    try:
+        yield App(
+            configuration=configuration,
+            methods=(
+                *(method for descriptor, servicer in served for method in methods_of(descriptor, servicer)),
+                *_health_methods(health),
+                *(reflection_methods((*names, HEALTH)) if settings.reflection_on else ()),
+            ),
+            policies=(
+                Errors(faults, clock),
+                Metadata(settings.max_metadata_bytes),
+                Admission(settings.max_calls),
+            ),
+            health=health,
+            services=names,
+            calls=Calls(),
+            faults=faults,
+            clock=clock,
+        )
+    finally:
+        upstream.close()
+
+
+def _health_methods(health: Health) -> tuple[Method, ...]:
+    async def check(request: health_pb2.HealthCheckRequest, _call: Call) -> health_pb2.HealthCheckResponse:
+        return await health.check(request)
+
+    def watch(request: health_pb2.HealthCheckRequest, _call: Call) -> AsyncIterator[health_pb2.HealthCheckResponse]:
+        return health.watch(request)
+
+    request = health_pb2.HealthCheckRequest
+    return (
+        UnaryMethod(name=f"/{HEALTH}/Check", request=request, serve=check),
+        StreamMethod(name=f"/{HEALTH}/Watch", request=request, serve=watch, timed=False),
+    )

@@ -1,0 +1,157 @@
+"""A worker: the process that serves gRPC.
+
+1. It serves what the supervisor configured, and says every second that it lives.
+2. A configuration that it can't use leaves the one before in force.
+3. It drains in this order: NOT_SERVING, time for endpoints to learn it, end of health watches, GOAWAY, the open calls
+   up to the grace, the clean-up of each of them, exit 0.
+4. It ends with its supervisor.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from contextlib import suppress
+from typing import Final
+
+import grpc
+import uvloop
+from loguru import logger
+
+from trunkline_server.app import App, open_app
+from trunkline_server.config.document import Document
+from trunkline_server.config.problems import ConfigError
+from trunkline_server.config.settings import Settings
+from trunkline_server.config.snapshot import LocalModelAddress, Snapshot, build
+from trunkline_server.core import control, log
+from trunkline_server.core.secret import Secret
+from trunkline_server.engine.server import TransportLimits, make_server
+
+CLEAN_UP_S: Final = 2.0
+"""Longest wait for the clean-up of calls that the end of the grace has cut."""
+
+
+class Worker:
+    """One worker from its first configuration to its exit."""
+
+    def __init__(self, channel: control.Channel, settings: Settings) -> None:
+        self._channel = channel
+        self._settings = settings
+
+    async def run(self) -> None:
+        """Serve until drained. Returns when the process may exit."""
+        first = await self._channel.receive()
+        if not isinstance(first, control.Configure):
+            return
+        async with open_app(self._settings, _snapshot(first), os.environ) as app:
+            server = server_for(app, self._settings, share_port=first.share_port)
+            if not self._bind(server, first.listen):
+                return
+            await server.start()
+            self._tell(app, serving=True)
+            self._channel.send(control.Configured(generation=first.generation))
+            self._channel.send(control.Ready())
+            beat = asyncio.create_task(self._beat(app))
+            drain = await self._obey(app)
+            await self._drain(app, server, drain)
+            beat.cancel()
+            self._channel.send(control.Drained())
+            self._channel.close()
+
+    def _bind(self, server: grpc.aio.Server, addresses: tuple[str, ...]) -> bool:
+        for address in addresses:
+            try:
+                server.add_insecure_port(address)
+            except RuntimeError:
+                why = f"can't listen on {address}; free it, or choose another in TRUNKLINE_LISTEN"
+                self._channel.send(control.Failed(why=why))
+                return False
+        return True
+
+    @staticmethod
+    def _tell(app: App, *, serving: bool) -> None:
+        for service in ("", *app.services):
+            app.health.set(service, serving=serving)
+
+    async def _beat(self, app: App) -> None:
+        while True:
+            self._channel.send(control.Heartbeat(in_flight=len(app.calls)))
+            await asyncio.sleep(control.HEARTBEAT_S)
+
+    async def _obey(self, app: App) -> control.Drain:
+        """Take in new configurations until told to drain."""
+        while True:
+            message = await self._channel.receive()
+            if isinstance(message, control.Configure):
+                self._configure(app, message)
+            elif isinstance(message, control.Drain):
+                return message
+            elif message is None:
+                control.exit_orphaned()
+
+    def _configure(self, app: App, message: control.Configure) -> None:
+        try:
+            app.configuration.snapshot = _snapshot(message)
+        except ConfigError as error:
+            self._channel.send(control.Refused(generation=message.generation, why=str(error)))
+        else:
+            self._channel.send(control.Configured(generation=message.generation))
+
+    async def _drain(self, app: App, server: grpc.aio.Server, drain: control.Drain) -> None:
+        logger.info("draining: {} open calls, {} s at most", len(app.calls), drain.delay_s + drain.grace_s)
+        self._tell(app, serving=False)
+        await asyncio.sleep(drain.delay_s)
+        app.health.end_watches()
+        await server.stop(drain.grace_s)
+        # stop() returns before the clean-up of the calls that it cut (grpc/grpc#37239).
+        with suppress(TimeoutError):
+            await asyncio.wait_for(app.calls.all_ended(), CLEAN_UP_S)
+
+
+def server_for(app: App, settings: Settings, *, share_port: bool) -> grpc.aio.Server:
+    """The gRPC server of a worker, neither bound nor started."""
+    return make_server(
+        app.methods,
+        app.policies,
+        TransportLimits(
+            max_concurrent_streams=settings.max_concurrent_streams,
+            max_concurrent_rpcs=settings.max_concurrent_rpcs,
+            max_connections=settings.max_connections,
+            max_receive_message_bytes=settings.max_receive_message_bytes,
+            max_metadata_bytes=settings.max_metadata_bytes,
+            handshake_timeout_s=settings.handshake_timeout_s,
+            max_connection_age_s=settings.max_connection_age_s,
+            max_connection_age_grace_s=settings.max_connection_age_grace_s,
+            min_ping_interval_s=settings.min_ping_interval_s,
+        ),
+        calls=app.calls,
+        faults=app.faults,
+        clock=app.clock,
+        default_timeout_s=settings.default_timeout_s,
+        share_port=share_port,
+    )
+
+
+def _snapshot(message: control.Configure) -> Snapshot:
+    """The snapshot of a configuration. Raises ConfigError."""
+    at = message.local_model
+    address = LocalModelAddress(port=at.port, api_key=Secret(at.api_key)) if at is not None else None
+    return build(Document.from_json(message.document), local_model=address)
+
+
+async def _serve(arguments: control.ChildArguments, settings: Settings) -> None:
+    await Worker(await control.Channel.open(arguments.control_fd), settings).run()
+
+
+def main() -> None:
+    """Entry of the child process."""
+    arguments = control.enter_child(sys.argv[1:])
+    settings = Settings.load(os.environ)
+    log.set_up(role=f"worker {arguments.index}", level=settings.log_level, json=settings.log_json)
+    # Ctrl-C reaches the whole process group; the supervisor alone decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    uvloop.run(_serve(arguments, settings))
+
+
+if __name__ == "__main__":
+    main()
