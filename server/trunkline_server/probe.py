@@ -96,12 +96,6 @@ async def _abort(context: _Context, error: GatewayError) -> NoReturn:
     await context.abort(_CODES.get(int(error.code), grpc.StatusCode.INTERNAL), error.message)
 
 
-async def _beat(channel: control.Channel) -> None:
-    while True:
-        channel.send(control.Heartbeat())
-        await asyncio.sleep(control.HEARTBEAT_S)
-
-
 async def _serve(arguments: control.ChildArguments) -> None:
     channel = await control.Channel.open(arguments.control_fd)
     start = await channel.receive()
@@ -114,7 +108,7 @@ async def _serve(arguments: control.ChildArguments) -> None:
         channel.send(control.Failed(why=f"the probe can't listen on {start.listen}: is the address in use?"))
         return
     channel.send(control.Listening(port=port))
-    beat = asyncio.create_task(_beat(channel))
+    beat = asyncio.create_task(control.beat(channel))
     with contextlib.suppress(control.ControlBroken):
         while message := await channel.receive():
             if isinstance(message, control.State):
@@ -126,8 +120,7 @@ async def _serve(arguments: control.ChildArguments) -> None:
 def main() -> None:
     """Entry of the child process."""
     arguments = control.enter_child(sys.argv[1:])
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_serve(arguments))
+    asyncio.run(_serve(arguments))
 
 
 if __name__ == "__main__":

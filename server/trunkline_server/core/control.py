@@ -15,7 +15,7 @@ import signal
 import socket
 import struct
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, NoReturn, Self
 
@@ -198,6 +198,13 @@ class Channel:
         self._writer.close()
 
 
+async def beat(channel: Channel, in_flight: Callable[[], int] = lambda: 0) -> NoReturn:
+    """Says every second that this process lives and how many calls are open. A task of its own in each child."""
+    while True:
+        channel.send(Heartbeat(in_flight=in_flight()))
+        await asyncio.sleep(HEARTBEAT_S)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChildArguments:
     """What a child is told in its argv: nothing secret."""
@@ -208,11 +215,17 @@ class ChildArguments:
 
 
 def enter_child(argv: Sequence[str]) -> ChildArguments:
-    """First act of a child's main: reads its arguments and ties its life to the supervisor's."""
+    """First act of a child's main: reads its arguments and ties its life to the supervisor's.
+
+    SIGTERM and SIGINT are ignored from here on: service managers send them to every process of a service, and it is
+    the supervisor that says when a child has drained.
+    """
     parser = argparse.ArgumentParser(description="A child of `trunkline serve`; not to be started by hand.")
     parser.add_argument("--control-fd", type=int, required=True)
     parser.add_argument("--index", type=int, default=0)
     known = parser.parse_args(argv)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
     with socket.socket(fileno=os.dup(known.control_fd)) as end:
         die_with_parent(supervisor_pid(end))
     return ChildArguments(control_fd=known.control_fd, index=known.index)

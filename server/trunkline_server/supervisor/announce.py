@@ -1,0 +1,39 @@
+"""Tells the world that the gateway serves: a line in the log, and a file for programs."""
+
+import contextlib
+import json
+import os
+from pathlib import Path
+
+from loguru import logger
+
+
+class Announcement:
+    """Made once the gateway serves, taken back when it ends."""
+
+    def __init__(self, ready_file: Path | None) -> None:
+        self._file = ready_file
+
+    def make(self, *, listen: tuple[str, ...], workers: int, probe: str | None) -> None:
+        """`probe` is the probes' address, None without them."""
+        noun = "worker" if workers == 1 else "workers"
+        probes = f"probes on {probe}" if probe else "no probes"
+        logger.info("serving on {}, {} {}, {}", ", ".join(listen), workers, noun, probes)
+        if self._file:
+            self._write({"listen": list(listen), "probe": probe, "pid": os.getpid()})
+
+    def take_back(self) -> None:
+        """Removes the file."""
+        if self._file:
+            with contextlib.suppress(OSError):
+                self._file.unlink()
+
+    def _write(self, content: dict[str, object]) -> None:
+        """Whole or not at all: whoever waits for the file may read it as soon as it is there."""
+        assert self._file  # noqa: S101
+        draft = self._file.with_name(f".{self._file.name}.{os.getpid()}")
+        try:
+            draft.write_text(json.dumps(content) + "\n")
+            draft.replace(self._file)
+        except OSError as error:
+            logger.warning("the ready file can't be written: {}", error.strerror)

@@ -1,0 +1,133 @@
+"""The workers: told what to serve, told to drain, and asked which generation they serve."""
+
+import asyncio
+from functools import partial
+
+from loguru import logger
+
+from trunkline_server.core import control
+from trunkline_server.supervisor.configuration import Configuration
+from trunkline_server.supervisor.keeper import Keeper
+from trunkline_server.supervisor.listeners import Listeners
+from trunkline_server.supervisor.plan import Changed, Lost, Plan
+
+
+class Workers:
+    """All workers of a gateway. They are spawned at once and configured once `configure` was called."""
+
+    def __init__(
+        self, plan: Plan, configuration: Configuration, listeners: Listeners, *, changed: Changed, lost: Lost
+    ) -> None:
+        self._plan = plan
+        self._configuration = configuration
+        self._listeners = listeners
+        self._changed = changed
+        self._lost = lost
+        self._may_configure = asyncio.Event()
+        self._in_effect: dict[str, int] = {}
+        """Generation that each worker serves, by its name."""
+        self._told = configuration.generation
+        self._keepers = [self._keeper(index) for index in range(self._count())]
+        self.refused: Changed = changed
+        """Called when workers refused a document and the one before it is in effect again."""
+
+    def __repr__(self) -> str:
+        return ", ".join(map(repr, self._keepers))
+
+    def __len__(self) -> int:
+        return len(self._keepers)
+
+    @property
+    def any_up(self) -> bool:
+        """Whether calls can be served."""
+        return any(keeper.up for keeper in self._keepers)
+
+    @property
+    def all_up(self) -> bool:
+        """Whether each worker is ready."""
+        return all(keeper.up for keeper in self._keepers)
+
+    def start(self) -> None:
+        """Spawns all of them."""
+        for keeper in self._keepers:
+            keeper.start()
+
+    def configure(self) -> None:
+        """Tells all what to serve now; those to come will hear it too."""
+        self._may_configure.set()
+        for index, keeper in enumerate(self._keepers):
+            keeper.send(self._configuration.message(self._listeners.for_worker(index)))
+
+    async def drain(self, at_once: asyncio.Event) -> None:
+        """Has all end their calls and exit; returns when they have, their time is over, or `at_once` is set."""
+        settings = self._plan.settings
+        logger.info("{} calls in flight", sum(keeper.in_flight for keeper in self._keepers))
+        for keeper in self._keepers:
+            keeper.no_more_lives()
+            if keeper.up:
+                keeper.send(control.Drain(delay_s=settings.drain_delay_s, grace_s=settings.drain_grace_s))
+            else:
+                keeper.kill()
+        limit_s = settings.drain_delay_s + settings.drain_grace_s + self._plan.limits.drain_slack_s
+        cut = asyncio.create_task(at_once.wait())
+        ended = asyncio.create_task(self._all_ended())
+        await asyncio.wait([ended, cut], timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
+        cut.cancel()
+        if not ended.done():
+            ended.cancel()
+            logger.warning("workers did not end in time and are killed: {}", self)
+
+    async def end(self) -> None:
+        """Kills those that are left."""
+        for keeper in self._keepers:
+            keeper.kill()
+        await self._all_ended()
+
+    async def _all_ended(self) -> None:
+        for keeper in self._keepers:
+            await keeper.ended()
+
+    def _count(self) -> int:
+        wanted = self._plan.settings.workers
+        if wanted > 1 and not self._listeners.for_worker(1):
+            logger.warning("one worker instead of {}: only TCP ports can be shared by workers", wanted)
+            return 1
+        return wanted
+
+    def _keeper(self, index: int) -> Keeper:
+        name = f"worker {index}"
+        return Keeper(
+            name=name,
+            module=self._plan.modules.worker,
+            index=index,
+            start_s=self._plan.limits.start_s,
+            limits=self._plan.limits,
+            greeting=partial(self._greeting, index),
+            heard=partial(self._heard, name),
+            lost=partial(self._lost, name),
+        )
+
+    async def _greeting(self, index: int) -> control.Message:
+        await self._may_configure.wait()
+        return self._configuration.message(self._listeners.for_worker(index))
+
+    def _heard(self, name: str, message: control.Message) -> None:
+        if isinstance(message, control.Ready):
+            self._changed()
+        elif isinstance(message, control.Configured):
+            self._in_effect[name] = message.generation
+            self._tell_in_effect()
+        elif isinstance(message, control.Refused):
+            logger.error("{} refused the configuration: {}", name, message.why)
+            if self._configuration.refused(message.generation):
+                logger.warning("the configuration before it is in effect again")
+                self.refused()
+
+    def _tell_in_effect(self) -> None:
+        """Says once per generation that all workers serve it."""
+        generation = self._configuration.generation
+        if generation > self._told and all(
+            self._in_effect.get(keeper.name) == generation for keeper in self._keepers if keeper.up
+        ):
+            self._told = generation
+            logger.info("generation {} of the configuration is in effect", generation)
