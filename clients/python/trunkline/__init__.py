@@ -1,1 +1,84 @@
-"""Client of the Trunkline gateway."""
+"""Client of the Trunkline gateway.
+
+`import trunkline` is cheap: the names below are loaded when they are first used, so that a program which needs only
+`trunkline.v1` never loads gRPC.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from trunkline import v1
+    from trunkline.aio import AsyncClient
+    from trunkline.client import Client
+    from trunkline.completion import Completion
+    from trunkline.errors import (
+        Aborted,
+        AlreadyExists,
+        BrokenStream,
+        Cancelled,
+        DeadlineExceeded,
+        FieldViolation,
+        InternalError,
+        InvalidRequest,
+        NotFound,
+        PermissionDenied,
+        PreconditionFailed,
+        RateLimited,
+        TrunklineError,
+        Unauthenticated,
+        Unavailable,
+        Unimplemented,
+    )
+    from trunkline.fold import Fold
+    from trunkline.stream import AsyncStream, Stream
+
+__all__ = [
+    "Aborted",
+    "AlreadyExists",
+    "AsyncClient",
+    "AsyncStream",
+    "BrokenStream",
+    "Cancelled",
+    "Client",
+    "Completion",
+    "DeadlineExceeded",
+    "FieldViolation",
+    "Fold",
+    "InternalError",
+    "InvalidRequest",
+    "NotFound",
+    "PermissionDenied",
+    "PreconditionFailed",
+    "RateLimited",
+    "Stream",
+    "TrunklineError",
+    "Unauthenticated",
+    "Unavailable",
+    "Unimplemented",
+    "v1",
+]
+
+_HOMES: Final = {
+    "AsyncClient": "trunkline.aio",
+    "AsyncStream": "trunkline.stream",
+    "Client": "trunkline.client",
+    "Completion": "trunkline.completion",
+    "Fold": "trunkline.fold",
+    "Stream": "trunkline.stream",
+}
+"""Where names live that are neither `v1` nor in trunkline.errors."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name == "v1":
+        return importlib.import_module("trunkline.v1")
+    value = getattr(importlib.import_module(_HOMES.get(name, "trunkline.errors")), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

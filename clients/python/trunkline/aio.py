@@ -1,0 +1,182 @@
+"""The client for asyncio.
+
+1. Every call has a deadline and a request id.
+2. Failures are exceptions of trunkline.errors; no grpc.RpcError leaves this module. Cancelling a task cancels its
+   call, and asyncio.CancelledError passes through.
+3. Calls share at most 8 connections; see trunkline.pool.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self, Unpack
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from trunkline import v1
+from trunkline.client import HEALTH_TIMEOUT_S, MODEL_PAGES, MODELS_PER_PAGE
+from trunkline.completion import Completion
+from trunkline.connection import CallStart, Connection
+from trunkline.errors import CLIENT_DOMAIN, BrokenStream, Cancelled, TrunklineError
+from trunkline.messages import CompletionOptions, Messages, build_request
+from trunkline.pool import AsyncPool, Lease
+from trunkline.status import error_from_rpc
+from trunkline.stream import AsyncStream, task_is_cancelled
+from trunkline.v1.completion_pb2_grpc import CompletionStub
+from trunkline.v1.models_pb2_grpc import ModelsStub
+
+if TYPE_CHECKING:
+    from trunkline.v1.completion_pb2_grpc import CompletionAsyncStub
+    from trunkline.v1.models_pb2_grpc import ModelsAsyncStub
+
+__all__ = ["AsyncClient"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Channel:
+    """A connection and its stubs."""
+
+    grpc: grpc.aio.Channel
+    completion: "CompletionAsyncStub"
+    models: "ModelsAsyncStub"
+    health: health_pb2_grpc.HealthStub
+
+
+def _connect(connection: Connection) -> _Channel:
+    if connection.credentials is None:
+        channel = grpc.aio.insecure_channel(connection.target, connection.options)
+    else:
+        channel = grpc.aio.secure_channel(connection.target, connection.credentials, connection.options)
+    return _Channel(
+        grpc=channel,
+        completion=CompletionStub(channel),
+        models=ModelsStub(channel),
+        health=health_pb2_grpc.HealthStub(channel),  # type: ignore[no-untyped-call]
+    )
+
+
+class AsyncClient:
+    """Calls the gateway. One client serves all tasks of one event loop: the loop that made its first call.
+
+    It does not survive a fork, and it can't be used from another thread's loop: make one per loop.
+    """
+
+    def __init__(
+        self,
+        target: str | None = None,
+        *,
+        api_key: str | None = None,
+        timeout: float = 600.0,
+        credentials: grpc.ChannelCredentials | None = None,
+    ) -> None:
+        """Nothing is sent before the first call. The arguments are those of trunkline.Client."""
+        self._connection = Connection.resolve(target, api_key, timeout, credentials)
+        self._pool = AsyncPool(lambda: _connect(self._connection))
+
+    @property
+    def target(self) -> str:
+        """Where the gateway is."""
+        return self._connection.target
+
+    async def complete(
+        self,
+        model: str | None = None,
+        messages: Messages | None = None,
+        *,
+        request: v1.CompleteRequest | None = None,
+        timeout: float | None = None,
+        request_id: str | None = None,
+        **options: Unpack[CompletionOptions],
+    ) -> Completion:
+        """The whole answer to `messages`, or to a `request` that holds all of it. Raises TrunklineError."""
+        built = build_request(model, messages, request, options)
+        start = self._connection.start(timeout, request_id)
+        return Completion(await self._unary(start, built, lambda channel: channel.completion.Complete))
+
+    def stream(
+        self,
+        model: str | None = None,
+        messages: Messages | None = None,
+        *,
+        request: v1.CompleteRequest | None = None,
+        timeout: float | None = None,
+        request_id: str | None = None,
+        **options: Unpack[CompletionOptions],
+    ) -> AsyncStream:
+        """The answer as it comes. Takes what `complete` takes; the deadline is for the whole stream, from now on."""
+        built = build_request(model, messages, request, options)
+        start = self._connection.start(timeout, request_id)
+        return AsyncStream(start.request_id, lambda: self._open_stream(start, built))
+
+    async def models(self, *, timeout: float | None = None) -> list[v1.Model]:
+        """All models that this key may use, by name."""
+        start = self._connection.start(timeout, None)
+        models: list[v1.Model] = []
+        page = v1.ListModelsRequest(page_size=MODELS_PER_PAGE)
+        for _ in range(MODEL_PAGES):
+            answer = await self._unary(start, page, lambda channel: channel.models.ListModels)
+            models.extend(answer.models)
+            page.page_token = answer.next_page_token
+            if not page.page_token:
+                return models
+        raise BrokenStream(f"the list of models did not end after {MODEL_PAGES} pages", request_id=start.request_id)
+
+    async def health(self, service: str = "", *, timeout: float | None = HEALTH_TIMEOUT_S) -> str:
+        """How the gateway is: "SERVING", "NOT_SERVING" or "UNKNOWN". Raises NotFound for an unknown service."""
+        start = self._connection.start(timeout, None)
+        asked = health_pb2.HealthCheckRequest(service=service)
+        answer = await self._unary(start, asked, lambda channel: channel.health.Check)
+        return str(health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status))
+
+    async def close(self) -> None:
+        """Close all connections. Calls in progress fail with Cancelled."""
+        for channel in self._pool.close():
+            await channel.grpc.close()
+
+    async def _lease(self, start: CallStart) -> Lease[_Channel]:
+        for channel in self._pool.retire():
+            await channel.grpc.close()
+        try:
+            return await self._pool.take(start.deadline)
+        except TrunklineError as failure:
+            failure.request_id = start.request_id
+            raise
+
+    async def _unary(self, start: CallStart, request: Any, method: Callable[[_Channel], Any]) -> Any:
+        with await self._lease(start) as channel:
+            try:
+                return await method(channel)(request, timeout=start.remaining(), metadata=start.metadata)
+            except grpc.RpcError as failure:
+                raise error_from_rpc(failure, start.request_id) from failure
+            except asyncio.CancelledError:
+                if task_is_cancelled():
+                    raise
+                raise Cancelled(
+                    "the client was closed",
+                    reason="CLIENT_CLOSED",
+                    domain=CLIENT_DOMAIN,
+                    request_id=start.request_id,
+                ) from None
+
+    async def _open_stream(self, start: CallStart, request: v1.CompleteRequest) -> Any:
+        lease = await self._lease(start)
+        try:
+            call = lease.connection.completion.StreamComplete(
+                request, timeout=start.remaining(), metadata=start.metadata
+            )
+        except BaseException:
+            lease.give_back()
+            raise
+        # The place is free when the call has ended, however it ended; a dropped call is cancelled by gRPC.
+        call.add_done_callback(lease.give_back)
+        return call
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return f"AsyncClient({self.target}, {self._pool!r})"

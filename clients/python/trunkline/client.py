@@ -1,0 +1,174 @@
+"""The client for threads.
+
+1. Every call has a deadline and a request id.
+2. Failures are exceptions of trunkline.errors; no grpc.RpcError leaves this module.
+3. Calls share at most 8 connections; see trunkline.pool.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Self, Unpack
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from trunkline import v1
+from trunkline.completion import Completion
+from trunkline.connection import CallStart, Connection
+from trunkline.errors import BrokenStream, TrunklineError
+from trunkline.messages import CompletionOptions, Messages, build_request
+from trunkline.pool import Lease, Pool
+from trunkline.status import error_from_rpc
+from trunkline.stream import Stream
+from trunkline.v1.completion_pb2_grpc import CompletionStub
+from trunkline.v1.models_pb2_grpc import ModelsStub
+
+__all__ = ["Client"]
+
+MODELS_PER_PAGE = 1_000
+MODEL_PAGES = 100
+"""More pages than this are taken for a fault of the gateway."""
+HEALTH_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Channel:
+    """A connection and its stubs."""
+
+    grpc: grpc.Channel
+    completion: CompletionStub
+    models: ModelsStub
+    health: health_pb2_grpc.HealthStub
+
+
+def _connect(connection: Connection) -> _Channel:
+    if connection.credentials is None:
+        channel = grpc.insecure_channel(connection.target, connection.options)
+    else:
+        channel = grpc.secure_channel(connection.target, connection.credentials, connection.options)
+    return _Channel(
+        grpc=channel,
+        completion=CompletionStub(channel),
+        models=ModelsStub(channel),
+        health=health_pb2_grpc.HealthStub(channel),  # type: ignore[no-untyped-call]
+    )
+
+
+class Client:
+    """Calls the gateway. One client serves all threads of a process.
+
+    It does not survive a fork: gRPC's threads stay in the parent. Make the client in the child, or spawn.
+    """
+
+    def __init__(
+        self,
+        target: str | None = None,
+        *,
+        api_key: str | None = None,
+        timeout: float = 600.0,
+        credentials: grpc.ChannelCredentials | None = None,
+    ) -> None:
+        """Nothing is sent before the first call.
+
+        `target` is "host:port" or "unix:/path"; without it TRUNKLINE_TARGET, then 127.0.0.1:50051. `api_key` is sent
+        as a bearer token; without it TRUNKLINE_API_KEY. `timeout` is the deadline, in seconds, of calls that have none
+        of their own. `credentials` make the connection TLS.
+        """
+        self._connection = Connection.resolve(target, api_key, timeout, credentials)
+        self._pool = Pool(lambda: _connect(self._connection), lambda channel: channel.grpc.close())
+
+    @property
+    def target(self) -> str:
+        """Where the gateway is."""
+        return self._connection.target
+
+    def complete(
+        self,
+        model: str | None = None,
+        messages: Messages | None = None,
+        *,
+        request: v1.CompleteRequest | None = None,
+        timeout: float | None = None,
+        request_id: str | None = None,
+        **options: Unpack[CompletionOptions],
+    ) -> Completion:
+        """The whole answer to `messages`, or to a `request` that holds all of it. Raises TrunklineError."""
+        built = build_request(model, messages, request, options)
+        start = self._connection.start(timeout, request_id)
+        return Completion(self._unary(start, built, lambda channel: channel.completion.Complete))
+
+    def stream(
+        self,
+        model: str | None = None,
+        messages: Messages | None = None,
+        *,
+        request: v1.CompleteRequest | None = None,
+        timeout: float | None = None,
+        request_id: str | None = None,
+        **options: Unpack[CompletionOptions],
+    ) -> Stream:
+        """The answer as it comes. Takes what `complete` takes; the deadline is for the whole stream, from now on."""
+        built = build_request(model, messages, request, options)
+        start = self._connection.start(timeout, request_id)
+        return Stream(start.request_id, lambda: self._open_stream(start, built))
+
+    def models(self, *, timeout: float | None = None) -> list[v1.Model]:
+        """All models that this key may use, by name."""
+        start = self._connection.start(timeout, None)
+        models: list[v1.Model] = []
+        page = v1.ListModelsRequest(page_size=MODELS_PER_PAGE)
+        for _ in range(MODEL_PAGES):
+            answer = self._unary(start, page, lambda channel: channel.models.ListModels)
+            models.extend(answer.models)
+            page.page_token = answer.next_page_token
+            if not page.page_token:
+                return models
+        raise BrokenStream(f"the list of models did not end after {MODEL_PAGES} pages", request_id=start.request_id)
+
+    def health(self, service: str = "", *, timeout: float | None = HEALTH_TIMEOUT_S) -> str:
+        """How the gateway is: "SERVING", "NOT_SERVING" or "UNKNOWN". Raises NotFound for an unknown service."""
+        start = self._connection.start(timeout, None)
+        asked = health_pb2.HealthCheckRequest(service=service)
+        answer = self._unary(start, asked, lambda channel: channel.health.Check)
+        return str(health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status))
+
+    def close(self) -> None:
+        """Close all connections. Calls in progress fail with Cancelled."""
+        self._pool.close()
+
+    def _lease(self, start: CallStart) -> Lease[_Channel]:
+        try:
+            return self._pool.take(start.deadline)
+        except TrunklineError as failure:
+            failure.request_id = start.request_id
+            raise
+
+    def _unary(self, start: CallStart, request: Any, method: Callable[[_Channel], Any]) -> Any:
+        with self._lease(start) as channel:
+            try:
+                return method(channel)(request, timeout=start.remaining(), metadata=start.metadata)
+            except grpc.RpcError as failure:
+                raise error_from_rpc(failure, start.request_id) from failure
+
+    def _open_stream(self, start: CallStart, request: v1.CompleteRequest) -> Any:
+        lease = self._lease(start)
+        try:
+            call = lease.connection.completion.StreamComplete(
+                request, timeout=start.remaining(), metadata=start.metadata
+            )
+        except BaseException:
+            lease.give_back()
+            raise
+        # The place is free when the call has ended, however it ended; a dropped call is cancelled by gRPC.
+        if not call.add_callback(lease.give_back):
+            lease.give_back()
+        return call
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Client({self.target}, {self._pool!r})"

@@ -1,0 +1,126 @@
+"""What a client knows about the gateway: where it is, how it says who it is, and how its channels are set up.
+
+1. The api key is in no repr and no error.
+2. Every channel has connections of its own; channels with equal options would share them otherwise.
+3. Every message, both ways, is at most 64 MiB; a larger one fails with RESOURCE_EXHAUSTED.
+"""
+
+import json
+import os
+import time
+from dataclasses import dataclass, field
+from typing import Final
+
+import grpc
+
+from trunkline.request_id import checked_request_id
+
+__all__ = ["CallStart", "Connection"]
+
+DEFAULT_TARGET: Final = "127.0.0.1:50051"
+MAX_MESSAGE_BYTES: Final = 64 * 1024 * 1024
+_LOOPBACK: Final = ("127.", "localhost:", "[::1]:", "unix:", "unix-abstract:")
+
+_SERVICE_CONFIG: Final = json.dumps(
+    {
+        "methodConfig": [
+            {
+                # Every method: a repeat happens only before the first message, and not where the gateway's
+                # grpc-retry-pushback-ms forbids it.
+                "name": [{}],
+                "retryPolicy": {
+                    "maxAttempts": 2,
+                    "initialBackoff": "0.1s",
+                    "maxBackoff": "1s",
+                    "backoffMultiplier": 2,
+                    "retryableStatusCodes": ["UNAVAILABLE"],
+                },
+            }
+        ],
+        "retryThrottling": {"maxTokens": 100, "tokenRatio": 0.1},
+    }
+)
+
+_OPTIONS: Final[tuple[tuple[str, str | int], ...]] = (
+    ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.service_config", _SERVICE_CONFIG),
+    ("grpc.enable_retries", 1),
+    # The gateway takes a ping every 10 s; a dead connection is noticed within 40 s while calls are on it.
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 0),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallStart:
+    """How one call starts."""
+
+    request_id: str
+    deadline: float
+    """On the clock of time.monotonic()."""
+    metadata: tuple[tuple[str, str], ...] = field(repr=False)
+
+    def remaining(self) -> float:
+        """Seconds until the deadline, at least 0: gRPC answers DEADLINE_EXCEEDED to a call without time."""
+        return max(0.0, self.deadline - time.monotonic())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """How to reach the gateway."""
+
+    target: str
+    timeout: float
+    """Seconds that a call may take, where the call does not say otherwise."""
+    credentials: grpc.ChannelCredentials | None = field(default=None, repr=False)
+    """For TLS. None: plaintext."""
+    api_key: str | None = field(default=None, repr=False)
+
+    @classmethod
+    def resolve(
+        cls,
+        target: str | None,
+        api_key: str | None,
+        timeout: float,
+        credentials: grpc.ChannelCredentials | None,
+    ) -> "Connection":
+        """Arguments first, then TRUNKLINE_TARGET and TRUNKLINE_API_KEY, then 127.0.0.1:50051 and no key."""
+        return cls(
+            target=target or os.environ.get("TRUNKLINE_TARGET") or DEFAULT_TARGET,
+            timeout=_checked_timeout(timeout),
+            credentials=credentials,
+            api_key=_checked_key(api_key or os.environ.get("TRUNKLINE_API_KEY") or ""),
+        )
+
+    @property
+    def options(self) -> tuple[tuple[str, str | int], ...]:
+        """Options of every channel. A proxy is never asked for an address on this machine."""
+        return (*_OPTIONS, ("grpc.enable_http_proxy", int(not self.target.startswith(_LOOPBACK))))
+
+    def start(self, timeout: float | None, request_id: str | None) -> CallStart:
+        """A call that starts now."""
+        seconds = self.timeout if timeout is None else _checked_timeout(timeout)
+        name = checked_request_id(request_id)
+        bearer = (("authorization", f"Bearer {self.api_key}"),) if self.api_key else ()
+        return CallStart(
+            request_id=name,
+            deadline=time.monotonic() + seconds,
+            metadata=(("trunkline-request-id", name), *bearer),
+        )
+
+
+def _checked_timeout(seconds: float) -> float:
+    if not 0 < seconds < float("inf"):
+        raise ValueError(f"timeout: seconds above 0, not {seconds}; every call has a deadline")
+    return seconds
+
+
+def _checked_key(key: str) -> str | None:
+    """The key as it can travel. gRPC would print a key with other characters in its complaint."""
+    key = key.strip()
+    if not all("!" <= char <= "~" for char in key):
+        raise ValueError("api_key: only visible ASCII characters can travel in metadata")
+    return key or None

@@ -1,0 +1,81 @@
+"""Turns a gRPC status into an exception. The one place where google.rpc details are read."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Final, TypeVar
+
+import grpc
+from google.protobuf.message import DecodeError, Message
+from google.rpc import error_details_pb2, status_pb2
+
+from trunkline import v1
+from trunkline.errors import FieldViolation, TrunklineError, error_class
+
+__all__ = ["error_from_rpc", "error_from_status"]
+
+_DETAILS_KEY: Final = "grpc-status-details-bin"
+_Detail = TypeVar("_Detail", bound=Message)
+
+
+def error_from_rpc(failure: grpc.RpcError, request_id: str) -> TrunklineError:
+    """The exception for a failed call. Calls of grpc and of grpc.aio answer the same three questions."""
+    if not isinstance(failure, grpc.Call | grpc.aio.AioRpcError):
+        return TrunklineError(str(failure), request_id=request_id)
+    return error_from_status(
+        failure.code().name, failure.details() or "", failure.trailing_metadata() or (), request_id
+    )
+
+
+def error_from_status(
+    code: str, message: str, trailers: Iterable[tuple[str, str | bytes]], request_id: str
+) -> TrunklineError:
+    """The exception for a status code's name, its message and the trailing metadata that came with it."""
+    status = _rich_status(trailers)
+    info = _detail(status, error_details_pb2.ErrorInfo())
+    retry = _detail(status, error_details_pb2.RetryInfo())
+    return error_class(code)(
+        message or f"the call failed with {code}",
+        code=code,
+        reason=info.reason if info else "",
+        domain=info.domain if info else "",
+        retry_after=_duration(retry),
+        violations=_violations(status),
+        partial=_detail(status, v1.PartialResult()),
+        request_id=request_id,
+    )
+
+
+def _rich_status(trailers: Iterable[tuple[str, str | bytes]]) -> status_pb2.Status:
+    """The google.rpc.Status in the trailers; an empty one if there is none or it can't be read."""
+    for key, value in trailers:
+        if key == _DETAILS_KEY and isinstance(value, bytes):
+            try:
+                return status_pb2.Status.FromString(value)
+            except DecodeError:
+                break
+    return status_pb2.Status()
+
+
+def _detail(status: status_pb2.Status, empty: _Detail) -> _Detail | None:
+    for packed in status.details:
+        try:
+            if packed.Unpack(empty):
+                return empty
+        except DecodeError:
+            return None
+    return None
+
+
+def _duration(retry: error_details_pb2.RetryInfo | None) -> timedelta | None:
+    if retry is None or not retry.HasField("retry_delay"):
+        return None
+    return timedelta(seconds=retry.retry_delay.seconds, microseconds=retry.retry_delay.nanos // 1_000)
+
+
+def _violations(status: status_pb2.Status) -> tuple[FieldViolation, ...]:
+    bad = _detail(status, error_details_pb2.BadRequest()) or error_details_pb2.BadRequest()
+    quota = _detail(status, error_details_pb2.QuotaFailure()) or error_details_pb2.QuotaFailure()
+    return (
+        *(FieldViolation(field=each.field, description=each.description) for each in bad.field_violations),
+        *(FieldViolation(field=each.subject, description=each.description) for each in quota.violations),
+    )

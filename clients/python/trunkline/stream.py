@@ -1,0 +1,284 @@
+"""Streamed answers.
+
+1. A stream is an iterator of the contract's events, and of the answer's text; either way the answer is folded as it
+   comes, and `collect` gives it whole.
+2. It ends with StopIteration only after Finished and OK. All other endings raise: a failure its own error, an ending
+   without Finished BrokenStream. After that it raises the same again.
+3. Leaving the `with` cancels a call that has not ended; so does dropping the stream.
+4. It holds its place in the client's pool until the call has ended.
+5. It buffers the events of one message. What the caller does not read stays with the gateway, which then stops
+   reading the provider.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any, Protocol, Self
+
+import grpc
+
+from trunkline import v1
+from trunkline.completion import Completion
+from trunkline.errors import CLIENT_DOMAIN, BrokenStream, Cancelled, TrunklineError
+from trunkline.fold import Fold
+from trunkline.status import error_from_rpc
+
+__all__ = ["AsyncStream", "Stream"]
+
+
+class _Intake:
+    """Messages in, events out; folds them and checks that none is missing. Does no I/O."""
+
+    def __init__(self, request_id: str) -> None:
+        self.request_id = request_id
+        self.events: deque[v1.StreamEvent] = deque()
+        self.failure: TrunklineError | None = None
+        self.ended = False
+        self._fold = Fold()
+        self._due = 0
+
+    def feed(self, message: v1.StreamCompleteResponse) -> None:
+        if message.events and message.first_seq != self._due:
+            raise BrokenStream(f"event {self._due} was due and event {message.first_seq} came")
+        for event in message.events:
+            self._fold.add(event)
+        self._due += len(message.events)
+        self.events.extend(message.events)
+
+    def end(self) -> None:
+        """The status came, and it was OK."""
+        if not self._fold.whole:
+            raise BrokenStream("the stream ended with OK and without finished")
+        self.ended = True
+
+    def check(self) -> None:
+        """Raises what the stream failed with, if it has failed."""
+        if self.failure is not None:
+            raise self.failure
+
+    def close(self) -> None:
+        """The caller wants no more."""
+        self.events.clear()
+        if not self.ended and self.failure is None:
+            self.fail(Cancelled("the stream was closed", reason="CANCELLED", domain=CLIENT_DOMAIN))
+
+    def fail(self, failure: TrunklineError) -> TrunklineError:
+        failure.request_id = self.request_id
+        self.failure = failure
+        return failure
+
+    def completion(self) -> Completion:
+        return Completion(self._fold.response)
+
+    @property
+    def usage(self) -> v1.Usage | None:
+        return self._fold.usage
+
+    @property
+    def state(self) -> str:
+        """In words, for reprs."""
+        if self.failure is not None:
+            return f"failed with {self.failure.code}"
+        return f"{self._due} events, {'ended' if self.ended else 'open'}"
+
+
+def task_is_cancelled() -> bool:
+    """True if somebody cancelled the task that runs now; a CancelledError without that is the call's alone."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _text_of(event: v1.StreamEvent) -> str:
+    return event.block_delta.text if event.WhichOneof("kind") == "block_delta" else ""
+
+
+class _Call(Protocol):
+    """What a stream needs of a call of grpc."""
+
+    def __next__(self) -> v1.StreamCompleteResponse: ...
+
+    def cancel(self) -> bool: ...
+
+
+class _AsyncCall(Protocol):
+    """What a stream needs of a call of grpc.aio."""
+
+    async def read(self) -> Any: ...
+
+    def cancel(self) -> bool: ...
+
+
+class Stream:
+    """A streamed answer: `with client.stream(...) as stream: for event in stream: ...`.
+
+    The call starts on entering the `with`, or with the first event that is asked for. One thread reads; any thread
+    may call `close`.
+    """
+
+    def __init__(self, request_id: str, start: Callable[[], _Call]) -> None:
+        self._intake = _Intake(request_id)
+        self._start = start
+        self._call: _Call | None = None
+
+    @property
+    def request_id(self) -> str:
+        """Names the call in the gateway's records."""
+        return self._intake.request_id
+
+    @property
+    def usage(self) -> v1.Usage | None:
+        """What was used, as far as the stream has told."""
+        return self._intake.usage
+
+    @property
+    def text(self) -> Iterator[str]:
+        """The pieces of the answer's text, as they come."""
+        return (piece for event in self if (piece := _text_of(event)))
+
+    def collect(self) -> Completion:
+        """Read to the end, and give the whole answer. Raises what the stream fails with."""
+        for _ in self:
+            pass
+        return self._intake.completion()
+
+    def close(self) -> None:
+        """Cancel the call if it has not ended. Closing twice changes nothing."""
+        self._intake.close()
+        if self._call is not None:
+            self._call.cancel()
+
+    def __iter__(self) -> Iterator[v1.StreamEvent]:
+        return self
+
+    def __next__(self) -> v1.StreamEvent:
+        while not self._intake.events:
+            self._intake.check()
+            if self._intake.ended:
+                raise StopIteration
+            self._receive(self._started())
+        return self._intake.events.popleft()
+
+    def _started(self) -> _Call:
+        if self._call is None:
+            try:
+                self._call = self._start()
+            except TrunklineError as failure:
+                raise self._intake.fail(failure) from None
+        return self._call
+
+    def _receive(self, call: _Call) -> None:
+        try:
+            self._intake.feed(next(call))
+        except StopIteration:
+            self._end()
+        except grpc.RpcError as failure:
+            raise self._intake.fail(error_from_rpc(failure, self.request_id)) from failure
+        except BrokenStream as broken:
+            call.cancel()
+            raise self._intake.fail(broken) from None
+
+    def _end(self) -> None:
+        try:
+            self._intake.end()
+        except BrokenStream as broken:
+            raise self._intake.fail(broken) from None
+
+    def __enter__(self) -> Self:
+        self._intake.check()
+        self._started()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Stream({self.request_id}, {self._intake.state})"
+
+
+class AsyncStream:
+    """A streamed answer: `async with client.stream(...) as stream: async for event in stream: ...`.
+
+    The call starts on entering the `async with`, or with the first event that is asked for. Cancelling the task that
+    reads cancels the call.
+    """
+
+    def __init__(self, request_id: str, start: Callable[[], Awaitable[_AsyncCall]]) -> None:
+        self._intake = _Intake(request_id)
+        self._start = start
+        self._call: _AsyncCall | None = None
+
+    @property
+    def request_id(self) -> str:
+        """Names the call in the gateway's records."""
+        return self._intake.request_id
+
+    @property
+    def usage(self) -> v1.Usage | None:
+        """What was used, as far as the stream has told."""
+        return self._intake.usage
+
+    @property
+    def text(self) -> AsyncIterator[str]:
+        """The pieces of the answer's text, as they come."""
+        return (piece async for event in self if (piece := _text_of(event)))
+
+    async def collect(self) -> Completion:
+        """Read to the end, and give the whole answer. Raises what the stream fails with."""
+        async for _ in self:
+            pass
+        return self._intake.completion()
+
+    def close(self) -> None:
+        """Cancel the call if it has not ended. Closing twice changes nothing."""
+        self._intake.close()
+        if self._call is not None:
+            self._call.cancel()
+
+    def __aiter__(self) -> AsyncIterator[v1.StreamEvent]:
+        return self
+
+    async def __anext__(self) -> v1.StreamEvent:
+        while not self._intake.events:
+            self._intake.check()
+            if self._intake.ended:
+                raise StopAsyncIteration
+            await self._receive(await self._started())
+        return self._intake.events.popleft()
+
+    async def _started(self) -> _AsyncCall:
+        if self._call is None:
+            try:
+                self._call = await self._start()
+            except TrunklineError as failure:
+                raise self._intake.fail(failure) from None
+        return self._call
+
+    async def _receive(self, call: _AsyncCall) -> None:
+        try:
+            message = await call.read()
+            if message is grpc.aio.EOF:
+                self._intake.end()
+            else:
+                self._intake.feed(message)
+        except grpc.RpcError as failure:
+            raise self._intake.fail(error_from_rpc(failure, self.request_id)) from failure
+        except BrokenStream as broken:
+            call.cancel()
+            raise self._intake.fail(broken) from None
+        except asyncio.CancelledError:
+            self._intake.close()
+            if task_is_cancelled():
+                raise
+            # grpc.aio raises this in whoever reads when the call was cancelled from elsewhere, by close for one.
+            self._intake.check()
+
+    async def __aenter__(self) -> Self:
+        self._intake.check()
+        await self._started()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"AsyncStream({self.request_id}, {self._intake.state})"
