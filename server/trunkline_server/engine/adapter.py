@@ -19,7 +19,7 @@ from trunkline_server.core.ending import CallEnded, Ending, ending, foreseen
 from trunkline_server.core.errors import MethodUnimplemented
 from trunkline_server.core.faults import FaultLog
 from trunkline_server.core.request_id import new_request_id
-from trunkline_server.engine.handlers import CALL, Behaviour, Context, behaviour_of, with_behaviour
+from trunkline_server.engine.handlers import CALL, Behaviour, Context, Handler, behaviour_of, with_behaviour
 from trunkline_server.engine.method import Method
 
 REQUEST_ID: Final = "trunkline-request-id"
@@ -33,8 +33,6 @@ MAX_TIME_S: Final = 24 * 3600.0
 MAX_REQUEST_ID: Final = 128
 
 _CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
-
-Handler = grpc.RpcMethodHandler[Any, Any]
 
 
 class Calls:
@@ -88,7 +86,7 @@ class Adapter(grpc.aio.ServerInterceptor):
 
     async def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable["Handler | None"]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Handler:
         """The handler of a method with the adapter around it, or one that says that there is no such method."""

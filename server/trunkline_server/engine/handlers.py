@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from contextvars import ContextVar
-from typing import Any, Final, cast
+from typing import Any, Final, TypeAlias, cast
 
 import grpc
 from google.protobuf.message import DecodeError, Message
@@ -19,8 +19,10 @@ from trunkline_server.core.call import Call
 from trunkline_server.core.errors import MalformedMessage
 from trunkline_server.engine.method import DuplexMethod, Method, StreamMethod, UnaryMethod
 
-Context = grpc.aio.ServicerContext[Any, Any]
-Behaviour = Callable[[Any, Context], Awaitable[Any]]
+# Stubs alone know that these take parameters.
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+Behaviour = Callable[[Any, Any], Awaitable[Any]]
 
 CALL: Final[ContextVar[Call]] = ContextVar("CALL")
 """The call that the current task serves; set by the adapter."""
@@ -28,7 +30,7 @@ CANCEL_GRACE_S: Final = 5.0
 """Longest wait for the cancellation that follows a failed write."""
 
 
-def handler_of(method: Method) -> grpc.RpcMethodHandler[Any, Any]:
+def handler_of(method: Method) -> Handler:
     """The handler of a method, without any policy around it."""
     match method:
         case UnaryMethod():
@@ -39,14 +41,14 @@ def handler_of(method: Method) -> grpc.RpcMethodHandler[Any, Any]:
             return grpc.stream_stream_rpc_method_handler(cast("Any", _duplex(method)))
 
 
-def behaviour_of(handler: grpc.RpcMethodHandler[Any, Any]) -> Behaviour:
+def behaviour_of(handler: Handler) -> Behaviour:
     """The coroutine function inside a handler."""
     if handler.request_streaming:
         return cast("Behaviour", handler.stream_stream)
     return cast("Behaviour", handler.unary_stream if handler.response_streaming else handler.unary_unary)
 
 
-def with_behaviour(handler: grpc.RpcMethodHandler[Any, Any], behaviour: Behaviour) -> grpc.RpcMethodHandler[Any, Any]:
+def with_behaviour(handler: Handler, behaviour: Behaviour) -> Handler:
     """A handler of the same kind around another coroutine function. gRPC looks at the kind when it dispatches."""
     if handler.request_streaming:
         return grpc.stream_stream_rpc_method_handler(cast("Any", behaviour))

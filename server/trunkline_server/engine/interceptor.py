@@ -6,9 +6,7 @@ from typing import Any
 import grpc
 
 from trunkline_server.core.policy import Policy
-from trunkline_server.engine.handlers import CALL, Context, behaviour_of, with_behaviour
-
-Handler = grpc.RpcMethodHandler[Any, Any]
+from trunkline_server.engine.handlers import CALL, Context, Handler, behaviour_of, with_behaviour
 
 
 class PolicyInterceptor(grpc.aio.ServerInterceptor):
@@ -19,9 +17,9 @@ class PolicyInterceptor(grpc.aio.ServerInterceptor):
 
     async def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable["Handler | None"]],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> Handler | None:
+    ) -> "Handler | None":
         """The handler with the policy around it. Nothing is decided here: the call is not admitted yet."""
         handler = await continuation(handler_call_details)
         if handler is None:

@@ -9,7 +9,7 @@ import grpc
 from trunkline_server.core.faults import FaultLog
 from trunkline_server.core.policy import Policy
 from trunkline_server.engine.adapter import Adapter, Calls
-from trunkline_server.engine.handlers import handler_of
+from trunkline_server.engine.handlers import Handler, handler_of
 from trunkline_server.engine.interceptor import PolicyInterceptor
 from trunkline_server.engine.method import Method
 
@@ -84,8 +84,8 @@ def make_server(
     return server
 
 
-def _by_service(methods: dict[str, Method]) -> dict[str, dict[str, grpc.RpcMethodHandler[Any, Any]]]:
-    services: dict[str, dict[str, grpc.RpcMethodHandler[Any, Any]]] = {}
+def _by_service(methods: dict[str, Method]) -> dict[str, dict[str, Handler]]:
+    services: dict[str, dict[str, Handler]] = {}
     for name, method in methods.items():
         service, rpc = name[1:].split("/")
         services.setdefault(service, {})[rpc] = handler_of(method)
