@@ -1,1 +1,49 @@
-"""The dialect of OpenAI's chat completions."""
+"""The dialect of OpenAI's chat completions, and the class that near-twins inherit."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from trunkline import v1
+from trunkline_server.core.deployment import Deployment
+from trunkline_server.core.dialect import StreamDecoder
+from trunkline_server.core.errors import UpstreamError
+from trunkline_server.core.http import HttpRequest
+from trunkline_server.providers.openai.errors import error_of
+from trunkline_server.providers.openai.quirks import Quirks
+from trunkline_server.providers.openai.request import encode_request
+from trunkline_server.providers.openai.response import decode_response
+from trunkline_server.providers.openai.stream import ChatStreamDecoder
+
+__all__ = ["OpenAI", "Quirks"]
+
+
+class OpenAI:
+    """OpenAI's chat completions. A near-twin gives other quirks, or overrides one verb."""
+
+    quirks: ClassVar[Quirks] = Quirks()
+
+    @property
+    def name(self) -> str:
+        """The dialect's word."""
+        return self.quirks.name
+
+    @property
+    def format(self) -> str:
+        """Near-twins share the wire format, so blocks of one may be replayed to another."""
+        return "openai"
+
+    def encode(self, request: v1.CompleteRequest, deployment: Deployment, *, stream: bool) -> HttpRequest:
+        """The provider's request. Raises CapabilityMissing, ProviderOptionRefused or InvalidRequest."""
+        return encode_request(request, deployment, self.quirks, stream=stream)
+
+    def decode(self, body: bytes, deployment: Deployment) -> v1.CompleteResponse:
+        """A whole answer. Raises UpstreamError."""
+        return decode_response(body, deployment, self.quirks)
+
+    def stream_decoder(self, deployment: Deployment) -> StreamDecoder:
+        """A decoder for one streamed answer."""
+        return ChatStreamDecoder(deployment, self.quirks)
+
+    def decode_error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
+        """The failure that an answer tells of. Never raises."""
+        return error_of(status, headers, body)

@@ -1,0 +1,32 @@
+"""JSON texts that callers write and the dialect passes on as they are.
+
+They are checked whole before they are embedded: a text that is not one JSON object could close the object around it
+and write members of its own into the provider's request.
+"""
+
+import msgspec
+
+from trunkline_server.core.errors import FieldViolation, InvalidRequest
+
+__all__ = ["json_members", "json_object"]
+
+
+def json_members(data: bytes, path: str) -> dict[str, object]:
+    """The members of a JSON object. Raises InvalidRequest naming `path` if it isn't one."""
+    try:
+        value = msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _refused(path) from error
+    if not isinstance(value, dict):
+        raise _refused(path)
+    return value
+
+
+def json_object(data: bytes, path: str) -> msgspec.Raw:
+    """The same text, byte for byte, for the encoder to embed. Raises InvalidRequest if it isn't a JSON object."""
+    json_members(data, path)
+    return msgspec.Raw(data)
+
+
+def _refused(path: str) -> InvalidRequest:
+    return InvalidRequest(FieldViolation(field=path, description="is not a JSON object in UTF-8; send one"))

@@ -1,0 +1,259 @@
+"""The parts of an answer that whole and streamed answers share, as the contract has them."""
+
+import binascii
+from base64 import b64decode
+from bisect import bisect_right
+from collections.abc import Iterable
+from typing import Any, Final
+
+import msgspec
+
+from trunkline import v1
+from trunkline_server.core.errors import UpstreamMalformed
+from trunkline_server.providers.openai.quirks import Quirks
+from trunkline_server.providers.openai.wire import Choice, Message, Token, ToolCall
+
+__all__ = [
+    "MAX_BLOCKS",
+    "TextOffsets",
+    "arguments_of",
+    "audio_bytes",
+    "audio_type",
+    "citation_of",
+    "ending_of",
+    "is_json",
+    "name_of",
+    "reasoning_of",
+    "text_of",
+    "token_logprobs",
+    "too_many_blocks",
+    "usage_of",
+]
+
+MAX_BLOCKS: Final = 1024
+_MPEG_FRAMES: Final = (b"\xff\xfb", b"\xff\xfa", b"\xff\xf3", b"\xff\xf2")
+"""First bytes of layer III frames, with and without a checksum, of MPEG 1 and 2 (ISO/IEC 11172-3, 2.4.1.3)."""
+_MAX_INT64: Final = (1 << 63) - 1
+_MAX_WORD: Final = 256
+"""Longest native finish reason and stop sequence that is passed on, in characters; the rest is cut."""
+
+_INPUT_KINDS: Final = (
+    ("text_tokens", v1.MODALITY_TEXT),
+    ("image_tokens", v1.MODALITY_IMAGE),
+    ("audio_tokens", v1.MODALITY_AUDIO),
+)
+_OUTPUT_KINDS: Final = (("text_tokens", v1.MODALITY_TEXT), ("audio_tokens", v1.MODALITY_AUDIO))
+
+
+def text_of(message: Message) -> tuple[str | None, str | None]:
+    """Text and refusal of a message or a piece of one; content may come as a list of parts."""
+    content = message.content
+    if content is None or isinstance(content, str):
+        return content, message.refusal
+    texts = [part["text"] for part in content if _has_text(part, "text")]
+    refusals = [part["refusal"] for part in content if _has_text(part, "refusal")]
+    return "".join(texts), "".join([message.refusal or "", *refusals])
+
+
+def _has_text(part: Any, kind: str) -> bool:
+    return isinstance(part, dict) and part.get("type") == kind and isinstance(part.get(kind), str)
+
+
+def reasoning_of(message: Message) -> str:
+    """The thought, under either of its two names; servers that send both send the same text twice."""
+    if message.reasoning_content:
+        return message.reasoning_content
+    return message.reasoning if isinstance(message.reasoning, str) else ""
+
+
+def name_of(call: ToolCall) -> str:
+    """Name of the tool, or "" in a later piece of a call."""
+    tool = call.function or call.custom
+    return (tool.name if tool else None) or ""
+
+
+def arguments_of(call: ToolCall) -> bytes:
+    """The arguments as the model wrote them."""
+    if call.custom:
+        return (call.custom.input or "").encode()
+    arguments = call.function.arguments if call.function else None
+    if arguments is None:
+        return b""
+    return arguments.encode() if isinstance(arguments, str) else msgspec.json.encode(arguments)
+
+
+def is_json(data: bytes | bytearray) -> bool:
+    """Whether this is one valid JSON value."""
+    try:
+        msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
+
+
+def token_logprobs(tokens: Iterable[Token]) -> list[v1.TokenLogprob]:
+    """Log probabilities, token by token."""
+    return [
+        v1.TokenLogprob(
+            token=token.token,
+            token_bytes=bytes(token.bytes or ()),
+            logprob=token.logprob or 0.0,
+            top=[
+                v1.TopLogprob(token=other.token, token_bytes=bytes(other.bytes or ()), logprob=other.logprob or 0.0)
+                for other in token.top_logprobs or ()
+            ],
+        )
+        for token in tokens
+    ]
+
+
+def usage_of(wire: Any, source: "v1.UsageSource.ValueType" = v1.USAGE_SOURCE_PROVIDER) -> v1.Usage | None:
+    """The provider's counts; None if it told none. A number that is no count is not known.
+
+    OpenAI's own convention: prompt tokens include cached ones, completion tokens include reasoning.
+    """
+    if not isinstance(wire, dict):
+        return None
+    usage = v1.Usage()
+    if (count := _count(wire, "prompt_tokens")) is not None:
+        usage.input_tokens, usage.input_source = count, source
+    if (count := _count(wire, "completion_tokens")) is not None:
+        usage.output_tokens, usage.output_source = count, source
+    _add_details(usage, wire)
+    return usage if usage.ListFields() else None
+
+
+def _add_details(usage: v1.Usage, wire: dict[str, Any]) -> None:
+    prompt, completion = wire.get("prompt_tokens_details"), wire.get("completion_tokens_details")
+    cached = _count(prompt, "cached_tokens")
+    if cached is None:
+        cached = _count(wire, "prompt_cache_hit_tokens")  # DeepSeek
+    if cached is not None:
+        usage.cache_read_input_tokens = cached
+    if (count := _count(prompt, "cache_write_tokens")) is not None:
+        usage.cache_write_input_tokens = count
+    if (count := _count(completion, "reasoning_tokens")) is not None:
+        usage.reasoning_output_tokens = count
+    for name, modality in _INPUT_KINDS:
+        if count := _count(prompt, name):
+            usage.input_by_modality.add(modality=modality, tokens=count)
+    for name, modality in _OUTPUT_KINDS:
+        if count := _count(completion, name):
+            usage.output_by_modality.add(modality=modality, tokens=count)
+
+
+def _count(wire: Any, name: str) -> int | None:
+    value = wire.get(name) if isinstance(wire, dict) else None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if type(value) is int and 0 <= value <= _MAX_INT64 else None
+
+
+def ending_of(choice: Choice, quirks: Quirks, *, refused: bool, called: bool) -> v1.Finished:
+    """Finish reasons and matched stop.
+
+    "stop" says only that the model ended; the answer itself says whether it declined or wants tools run. A forced
+    tool call ends in "stop" too.
+    """
+    native = choice.finish_reason or ""
+    matched = _matched_stop(choice)
+    reason = quirks.finish_reasons.get(native, v1.FINISH_REASON_OTHER)
+    if reason == v1.FINISH_REASON_STOP:
+        if refused:
+            reason = v1.FINISH_REASON_REFUSAL
+        elif called:
+            reason = v1.FINISH_REASON_TOOL_CALLS
+        elif matched:
+            reason = v1.FINISH_REASON_STOP_SEQUENCE
+    return v1.Finished(finish_reason=reason, native_finish_reason=native[:_MAX_WORD], matched_stop=matched)
+
+
+def _matched_stop(choice: Choice) -> str:
+    for word in (choice.stop_reason, choice.matched_stop, choice.stopping_word):
+        if word and isinstance(word, str):
+            return word[:_MAX_WORD]
+    return ""
+
+
+class TextOffsets:
+    """Turns offsets in characters, as the provider counts, into offsets in UTF-8 bytes, as the contract does.
+
+    Text is added piece by piece and looked at only when an offset is asked for; each look costs one piece.
+    """
+
+    __slots__ = ("_byte_starts", "_char_starts", "_pieces", "_unread")
+
+    _STEP: Final = 1024
+
+    def __init__(self) -> None:
+        self._unread: list[str] = []
+        self._pieces: list[str] = []
+        self._char_starts = [0]
+        self._byte_starts = [0]
+
+    def add(self, text: str) -> None:
+        """Add what follows."""
+        self._unread.append(text)
+
+    def span(self, start: Any, end: Any) -> tuple[int, int] | None:
+        """First byte and one past the last; None if this is no span of the text."""
+        self._read()
+        if type(start) is not int or type(end) is not int or not 0 <= start <= end <= self._char_starts[-1]:
+            return None
+        return self._byte(start), self._byte(end)
+
+    def _byte(self, char: int) -> int:
+        place = bisect_right(self._char_starts, char) - 1
+        rest = char - self._char_starts[place]
+        return self._byte_starts[place] + (len(self._pieces[place][:rest].encode()) if rest else 0)
+
+    def _read(self) -> None:
+        for text in self._unread:
+            for at in range(0, len(text), self._STEP):
+                piece = text[at : at + self._STEP]
+                self._pieces.append(piece)
+                self._char_starts.append(self._char_starts[-1] + len(piece))
+                self._byte_starts.append(self._byte_starts[-1] + len(piece.encode()))
+        self._unread.clear()
+
+
+def citation_of(annotation: Any, offsets: TextOffsets | None) -> v1.Citation | None:
+    """A source. Offsets are set where `offsets` is given and has them; None for annotations of other kinds.
+
+    The provider's end is one past the last character: slices of the text with it are the cited words.
+    """
+    cited = annotation.get("url_citation") if isinstance(annotation, dict) else None
+    if not isinstance(cited, dict):
+        return None
+    uri, title = cited.get("url"), cited.get("title")
+    citation = v1.Citation(uri=uri if isinstance(uri, str) else "", title=title if isinstance(title, str) else "")
+    span = offsets.span(cited.get("start_index"), cited.get("end_index")) if offsets else None
+    if span:
+        citation.start_offset, citation.end_offset = span
+    return citation
+
+
+def audio_bytes(data: str) -> bytes:
+    """Sound from base64. Raises UpstreamMalformed."""
+    try:
+        return b64decode(data, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise UpstreamMalformed("the provider sent sound that is not base64") from error
+
+
+def audio_type(head: bytes) -> str:
+    """Media type of sound, from its first bytes; the answer itself does not say. Without a known head it is raw."""
+    if head[:4] == b"RIFF":
+        return "audio/wav"
+    if head[:4] == b"fLaC":
+        return "audio/flac"
+    if head[:4] == b"OggS":
+        return "audio/ogg"
+    if head[:3] == b"ID3" or head[:2] in _MPEG_FRAMES:
+        return "audio/mpeg"
+    return "audio/pcm"
+
+
+def too_many_blocks() -> UpstreamMalformed:
+    """The failure at the bound on blocks."""
+    return UpstreamMalformed(f"the provider sent an answer of more than {MAX_BLOCKS} blocks")

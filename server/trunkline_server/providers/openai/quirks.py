@@ -1,0 +1,52 @@
+"""What differs between providers that speak OpenAI's chat completions, as data.
+
+A near-twin is a dialect with another table; only what a table can't say needs a method of its own.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
+
+from trunkline import v1
+
+__all__ = ["Quirks"]
+
+_FINISH_REASONS: Final[Mapping[str, "v1.FinishReason.ValueType"]] = MappingProxyType(
+    {
+        "stop": v1.FINISH_REASON_STOP,
+        "length": v1.FINISH_REASON_LENGTH,
+        "tool_calls": v1.FINISH_REASON_TOOL_CALLS,
+        "function_call": v1.FINISH_REASON_TOOL_CALLS,
+        "content_filter": v1.FINISH_REASON_CONTENT_FILTER,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quirks:
+    """One provider's ways. The defaults are OpenAI's own."""
+
+    name: str = "openai"
+    """The dialect's name, in the configuration and in provider_options."""
+    path: str = "/chat/completions"
+    """What is added to the provider's base path."""
+    developer_role: bool = True
+    """Whether developer turns are told from system turns. If not, both are sent as system turns."""
+    refusal_parts: bool = True
+    """Whether refusals in the history have a content part of their own. If not, they are sent as text."""
+    files: bool = True
+    """Whether documents are taken, as file parts."""
+    tool_choice_objects: bool = True
+    """Whether tool_choice may be an object. If not, tools that are not allowed are not sent at all."""
+    sampling: frozenset[str] = frozenset({"temperature", "top_p", "frequency_penalty", "presence_penalty"})
+    """Fields of Sampling that are sent; they have the same names on the wire."""
+    reasoning_effort: bool = True
+    cache_key: bool = True
+    cache_breakpoints_since: tuple[int, int] | None = (5, 6)
+    """The first GPT version that takes cache breakpoints. Earlier ones refuse the call for them, so hints to these are
+    left out. None: no model takes any."""
+    max_stop: int = 4
+    """Most stop sequences."""
+    finish_reasons: Mapping[str, "v1.FinishReason.ValueType"] = field(default_factory=lambda: _FINISH_REASONS)
+    """Native finish reason -> ours; any other is OTHER."""

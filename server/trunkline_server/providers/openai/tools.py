@@ -1,0 +1,94 @@
+"""Tools, and the rules for calling them."""
+
+from typing import Any, Final
+
+from trunkline import v1
+from trunkline_server.providers.openai.capability import missing
+from trunkline_server.providers.openai.jsontext import json_members, json_object
+from trunkline_server.providers.openai.quirks import Quirks
+
+__all__ = ["Tools"]
+
+_MODES: Final = {
+    v1.TOOL_CHOICE_MODE_AUTO: "auto",
+    v1.TOOL_CHOICE_MODE_NONE: "none",
+    v1.TOOL_CHOICE_MODE_REQUIRED: "required",
+}
+
+
+class Tools:
+    """The tools of one request. `members` go into the body; `custom` names tools that take free text."""
+
+    __slots__ = ("_quirks", "_types", "custom", "left_out", "members")
+
+    def __init__(self, request: v1.CompleteRequest, quirks: Quirks) -> None:
+        self._quirks = quirks
+        self._types: dict[str, str] = {}
+        """Name of a tool -> its type on the wire, for tools that have a name."""
+        self.left_out: list[str] = []
+        self.members: dict[str, Any] = {}
+        if request.tools:
+            self.members["tools"] = [self._tool(index, tool) for index, tool in enumerate(request.tools)]
+        self.custom = frozenset(name for name, kind in self._types.items() if kind == "custom")
+        if request.HasField("tool_choice"):
+            self._choose(request.tool_choice)
+
+    def _tool(self, index: int, tool: v1.Tool) -> dict[str, Any]:
+        if tool.HasField("cache_mark"):
+            self.left_out.append(f"tools[{index}].cache_mark")
+        if tool.WhichOneof("kind") == "provider":
+            return self._provider_tool(index, tool.provider)
+        function = tool.function
+        self._types[function.name] = "function"
+        wire: dict[str, Any] = {"name": function.name}
+        if function.description:
+            wire["description"] = function.description
+        if function.parameters_json_schema:
+            path = f"tools[{index}].function.parameters_json_schema"
+            wire["parameters"] = json_object(function.parameters_json_schema, path)
+        if function.HasField("strict"):
+            wire["strict"] = function.strict
+        return {"type": "function", "function": wire}
+
+    def _provider_tool(self, index: int, tool: v1.ProviderTool) -> dict[str, Any]:
+        path = f"tools[{index}].provider"
+        if tool.dialect != self._quirks.name:
+            raise missing(path, "this tool is another dialect's; route the call to a provider that speaks it")
+        config = json_members(tool.config_json, f"{path}.config_json") if tool.config_json else {}
+        settings = config.get(tool.type)
+        if isinstance(settings, dict) and isinstance(settings.get("name"), str):
+            self._types[settings["name"]] = tool.type
+        return {**config, "type": tool.type}
+
+    def _choose(self, choice: v1.ToolChoice) -> None:
+        """Without tools there is nothing to choose, and the provider refuses rules for nothing."""
+        if not self._types and "tools" not in self.members:
+            if choice.mode == v1.TOOL_CHOICE_MODE_REQUIRED:
+                raise missing("tool_choice.mode", "a tool has to be called and none is given; add tools")
+            return
+        wire = self._choice(choice)
+        if wire is not None:
+            self.members["tool_choice"] = wire
+        if choice.HasField("parallel"):
+            self.members["parallel_tool_calls"] = choice.parallel
+
+    def _choice(self, choice: v1.ToolChoice) -> str | dict[str, Any] | None:
+        mode = _MODES.get(choice.mode)
+        if mode == "none" or not choice.allowed_tools:
+            return mode
+        if not self._quirks.tool_choice_objects:
+            self._keep_only(set(choice.allowed_tools))
+            return mode
+        tools = [self._reference(name) for name in choice.allowed_tools]
+        if mode == "required" and len(tools) == 1:
+            return tools[0]
+        return {"type": "allowed_tools", "allowed_tools": {"mode": mode or "auto", "tools": tools}}
+
+    def _reference(self, name: str) -> dict[str, Any]:
+        kind = self._types.get(name, "function")
+        return {"type": kind, kind: {"name": name}}
+
+    def _keep_only(self, names: set[str]) -> None:
+        """A server that knows only the modes can't call what it isn't given."""
+        tools = self.members["tools"]
+        self.members["tools"] = [tool for tool in tools if tool.get(tool["type"], {}).get("name") in names]

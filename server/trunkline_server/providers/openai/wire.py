@@ -1,0 +1,178 @@
+"""The shapes of OpenAI's answers and chunks, and how bytes become them.
+
+1. Whatever the bytes are, the outcome is one of these shapes or UpstreamMalformed.
+2. What compatible servers are known to send beside OpenAI's own shapes is taken: see the fields.
+
+Sources: the response types of the `openai` package, 3.54; for the rest vLLM, SGLang, llama.cpp, DeepSeek, OpenRouter.
+"""
+
+import json
+from typing import Annotated, Any, Final, TypeVar
+
+import msgspec
+
+from trunkline_server.core.errors import UpstreamMalformed
+
+__all__ = [
+    "Answer",
+    "Audio",
+    "Choice",
+    "Chunk",
+    "Logprobs",
+    "Message",
+    "Token",
+    "ToolCall",
+    "decode_answer",
+    "decode_chunk",
+]
+
+_Byte = Annotated[int, msgspec.Meta(ge=0, le=255)]
+_Call = Annotated[int, msgspec.Meta(ge=0, le=1 << 20)]
+
+
+class Function(msgspec.Struct):
+    """A call's name and arguments."""
+
+    name: str | None = None
+    arguments: Any = None
+    """A JSON text; some servers send the value itself."""
+
+
+class Custom(msgspec.Struct):
+    """A call of a tool that takes free text."""
+
+    name: str | None = None
+    input: str | None = None
+
+
+class ToolCall(msgspec.Struct):
+    """A tool call, or a piece of one."""
+
+    index: _Call | None = None
+    """Which call the piece belongs to; left out by some servers."""
+    id: str | None = None
+    function: Function | None = None
+    custom: Custom | None = None
+
+
+class Audio(msgspec.Struct):
+    """Sound, or a piece of it."""
+
+    data: str | None = None
+    """In base64."""
+    transcript: str | None = None
+
+
+class Candidate(msgspec.Struct):
+    """A token that could have stood at a place."""
+
+    token: str = ""
+    bytes: list[_Byte] | None = None
+    logprob: float | None = None
+
+
+class Token(Candidate):
+    """A token of the answer."""
+
+    top_logprobs: list[Candidate] | None = None
+
+
+class Logprobs(msgspec.Struct):
+    """Log probabilities of an answer's tokens, or of a piece's."""
+
+    content: list[Token] | None = None
+    refusal: list[Token] | None = None
+
+
+class Message(msgspec.Struct):
+    """The answer's message; in a stream, a piece of it."""
+
+    content: str | list[Any] | None = None
+    refusal: str | None = None
+    reasoning_content: str | None = None
+    """DeepSeek, llama.cpp, older vLLM."""
+    reasoning: Any = None
+    """OpenRouter, newer vLLM: text."""
+    tool_calls: list[ToolCall] | None = None
+    function_call: Function | None = None
+    audio: Audio | None = None
+    annotations: list[Any] | None = None
+
+
+class Choice(msgspec.Struct):
+    """One answer. We never ask for more than one."""
+
+    index: int = 0
+    message: Message | None = None
+    delta: Message | None = None
+    finish_reason: str | None = None
+    logprobs: Logprobs | None = None
+    stop_reason: Any = None
+    """vLLM: the stop sequence that was met, or the id of a token."""
+    matched_stop: Any = None
+    """SGLang: the same."""
+    stopping_word: Any = None
+    """llama.cpp: the stop sequence that was met, or an empty text."""
+    usage: Any = None
+    """Moonshot: usage within the last choice."""
+
+
+class Answer(msgspec.Struct):
+    """A whole answer."""
+
+    id: Any = None
+    object: Any = None
+    model: Any = None
+    choices: list[Choice] | None = None
+    usage: Any = None
+    error: Any = None
+
+
+class Chunk(Answer):
+    """One chunk of a streamed answer: the same members, with delta for message."""
+
+
+_ANSWERS: Final = msgspec.json.Decoder(Answer)
+_CHUNKS: Final = msgspec.json.Decoder(Chunk)
+
+_Shape = TypeVar("_Shape", Answer, Chunk)
+
+
+def decode_answer(body: bytes) -> Answer:
+    """The body of a whole answer. Raises UpstreamMalformed."""
+    return _decode(_ANSWERS, Answer, body)
+
+
+def decode_chunk(data: bytes) -> Chunk:
+    """The data of one event of a stream. Raises UpstreamMalformed."""
+    return _decode(_CHUNKS, Chunk, data)
+
+
+def _decode(decoder: "msgspec.json.Decoder[_Shape]", shape: type[_Shape], data: bytes) -> _Shape:
+    try:
+        return decoder.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _decode_leniently(shape, data)
+
+
+def _decode_leniently(shape: type[_Shape], data: bytes) -> _Shape:
+    """Decode what is JSON but for its characters or numbers.
+
+    Servers that cut text between two UTF-16 halves send lone surrogates, others send bytes that are not UTF-8, or
+    -Infinity as a logarithm. Losing the answer for that would be worse than a replacement character.
+    """
+    try:
+        value = json.loads(data.decode("utf-8", "replace"))
+        return msgspec.convert(_mended(value), shape)
+    except (ValueError, msgspec.ValidationError, RecursionError) as error:
+        raise UpstreamMalformed("the provider sent an answer that is not in its own format") from error
+
+
+def _mended(value: Any) -> Any:
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    if isinstance(value, list):
+        return [_mended(item) for item in value]
+    if isinstance(value, dict):
+        return {_mended(key): _mended(item) for key, item in value.items()}
+    return value
