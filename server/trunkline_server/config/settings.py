@@ -20,7 +20,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from trunkline_server.config.listen import ListenAddress, read_networks, read_listen_address, split_list
+from trunkline_server.config.listen import ListenAddress, read_listen_address, read_networks, split_list
 from trunkline_server.config.problems import ConfigError, Problem, did_you_mean, explain, wrong
 
 PREFIX: Final = "TRUNKLINE_"

@@ -1,0 +1,164 @@
+"""The rules of a conversation: which blocks a role may hold, and what each block must have.
+
+A turn of the model is replayed as it came, so nothing is asked of texts, arguments and opaque bytes that models and
+providers wrote.
+"""
+
+from collections.abc import Collection
+from typing import Final
+
+from trunkline import v1
+from trunkline_server.services.violations import Violations
+
+MAX_MESSAGES: Final = 4096
+MAX_BLOCKS: Final = 16_384
+"""Blocks of all messages together, those in tool results included."""
+MAX_PARTICIPANT_BYTES: Final = 64
+MAX_MEDIA_TYPE_CHARS: Final = 127
+
+_TEXT_ONLY: Final = frozenset({"text"})
+_OF_ROLE: Final[dict[int, frozenset[str]]] = {
+    v1.ROLE_SYSTEM: _TEXT_ONLY,
+    v1.ROLE_DEVELOPER: _TEXT_ONLY,
+    v1.ROLE_USER: frozenset({"text", "media", "provider_opaque"}),
+    v1.ROLE_ASSISTANT: frozenset({"text", "reasoning", "tool_call", "media", "citation", "provider_opaque"}),
+    v1.ROLE_TOOL: frozenset({"tool_result"}),
+}
+_OF_RESULT: Final = frozenset({"text", "media"})
+_ALL_KINDS: Final = tuple(field.name for field in v1.Block.DESCRIPTOR.oneofs_by_name["kind"].fields)
+
+# RFC 6838, 4.2
+_MEDIA_TYPE_CHARS: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!#$&-^_.+")
+
+_DETAILS: Final = frozenset(v1.MediaDetail.values())
+
+
+class Conversation:
+    """One pass over the messages of a request. Keeps what later messages are checked against."""
+
+    __slots__ = ("_blocks", "_calls", "_violations")
+
+    def __init__(self, violations: Violations) -> None:
+        self._violations = violations
+        self._calls: set[str] = set()
+        self._blocks = 0
+
+    def check(self, messages: Collection[v1.Message]) -> None:
+        """Notes what is wrong with the messages."""
+        if not self._violations.count(len(messages), "messages", MAX_MESSAGES):
+            return
+        for index, message in enumerate(messages):
+            kinds = _OF_ROLE.get(message.role)
+            if kinds is None:
+                self._violations.add(f"messages[{index}].role", "not set or not known; set one of Role")
+                kinds = frozenset(_ALL_KINDS)
+            if message.name:
+                self._violations.bound(message.name, f"messages[{index}].name", MAX_PARTICIPANT_BYTES)
+            self._check_blocks(message, index, kinds)
+        if messages:
+            self._check_ending(message, index)
+
+    def _check_blocks(self, message: v1.Message, index: int, kinds: frozenset[str]) -> None:
+        blocks = message.blocks
+        if not self._room_for(len(blocks), index):
+            return
+        # A model may answer with nothing, and its turn is replayed as it came.
+        if not blocks and message.role != v1.ROLE_ASSISTANT:
+            self._violations.add(f"messages[{index}].blocks", "empty; add a block, or leave the message out")
+        for place, block in enumerate(blocks):
+            kind = block.WhichOneof("kind")
+            if kind not in kinds:
+                self._violations.add(f"messages[{index}].blocks[{place}]", _misplaced(kind, message.role))
+            elif kind == "tool_call":
+                self._check_tool_call(block.tool_call, index, place)
+            elif kind == "tool_result":
+                self._check_tool_result(block.tool_result, index, place)
+            elif kind == "media":
+                self._check_media(block.media, f"messages[{index}].blocks[{place}].media")
+            if block.HasField("cache_mark"):
+                self._check_cache_mark(block, f"messages[{index}].blocks[{place}]")
+
+    def _room_for(self, number: int, index: int) -> bool:
+        self._blocks += number
+        if self._blocks - number <= MAX_BLOCKS < self._blocks:
+            self._violations.add(
+                f"messages[{index}].blocks", f"more than {MAX_BLOCKS} blocks in all messages; leave some out"
+            )
+        return self._blocks <= MAX_BLOCKS
+
+    def _check_cache_mark(self, block: v1.Block, where: str) -> None:
+        if block.cache_mark.HasField("ttl"):
+            self._violations.duration(block.cache_mark.ttl, f"{where}.cache_mark.ttl")
+
+    def _check_tool_call(self, call: v1.ToolCall, index: int, place: int) -> None:
+        call_id = call.id
+        if call_id and call_id not in self._calls and call.name:
+            self._calls.add(call_id)
+            return
+        where = f"messages[{index}].blocks[{place}].tool_call"
+        self._violations.require(call_id, f"{where}.id")
+        self._violations.require(call.name, f"{where}.name")
+        if call_id in self._calls:
+            self._violations.add(f"{where}.id", "a tool call before it has the same id; give each its own")
+
+    def _check_tool_result(self, result: v1.ToolResult, index: int, place: int) -> None:
+        if result.tool_call_id not in self._calls:
+            self._violations.add(
+                f"messages[{index}].blocks[{place}].tool_result.tool_call_id",
+                "no tool call before it has this id; set it, and send the turn that asked for it as well",
+            )
+        blocks = result.blocks
+        if not self._room_for(len(blocks), index):
+            return
+        for inner, block in enumerate(blocks):
+            kind = block.WhichOneof("kind")
+            if kind == "text" and not block.HasField("cache_mark"):
+                continue
+            where = f"messages[{index}].blocks[{place}].tool_result.blocks[{inner}]"
+            if kind not in _OF_RESULT:
+                self._violations.add(where, "a tool result holds text and media only; put others in messages of theirs")
+            elif kind == "media":
+                self._check_media(block.media, f"{where}.media")
+            if block.HasField("cache_mark"):
+                self._check_cache_mark(block, where)
+
+    def _check_media(self, media: v1.Media, where: str) -> None:
+        source = media.WhichOneof("source")
+        if source is None or not getattr(media, source):
+            self._violations.add(f"{where}.{source or 'source'}", "empty; set one of data, uri and file_id")
+        if source == "data" and not media.mime_type:
+            self._violations.add(f"{where}.mime_type", "required with data; set it, such as image/png")
+        elif media.mime_type and not _is_media_type(media.mime_type):
+            self._violations.add(f"{where}.mime_type", "not a media type; write type/subtype, such as image/png")
+        if media.detail not in _DETAILS:
+            self._violations.add(f"{where}.detail", "not known; set one of MediaDetail")
+
+    def _check_ending(self, last: v1.Message, index: int) -> None:
+        if last.role != v1.ROLE_ASSISTANT:
+            return
+        for place, block in enumerate(last.blocks):
+            if block.WhichOneof("kind") == "tool_call":
+                self._violations.add(
+                    f"messages[{index}].blocks[{place}].tool_call",
+                    "nobody has answered it; append a message of ROLE_TOOL with its result",
+                )
+
+
+def _misplaced(kind: str | None, role: v1.Role.ValueType) -> str:
+    if kind is None:
+        return f"its kind is not set or not known; set one of {', '.join(_ALL_KINDS)}"
+    name = v1.Role.Name(role)
+    mend = "put it in a message of ROLE_TOOL" if kind == "tool_result" else "put it in the turn of who made it"
+    return f"a message of {name} holds no {kind}, only {', '.join(sorted(_OF_ROLE[role]))}; {mend}"
+
+
+def _is_media_type(text: str) -> bool:
+    """type/subtype as in RFC 6838, section 4.2, and parameters behind it as they are."""
+    kind, slash, subtype = text.partition(";")[0].rstrip().partition("/")
+    return (
+        bool(kind and slash and subtype)
+        and len(text) <= MAX_MEDIA_TYPE_CHARS
+        and text.isprintable()
+        and _MEDIA_TYPE_CHARS.issuperset(kind)
+        and _MEDIA_TYPE_CHARS.issuperset(subtype)
+    )
