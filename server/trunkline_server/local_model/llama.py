@@ -39,7 +39,7 @@ def serve(wanted: StartModel) -> tuple[Any, int]:
         server = llama.Server(params)
     except (RuntimeError, ValueError, OSError) as error:
         raise ModelUnavailable(
-            f"llama.cpp can't load {path}; its reasons are above. The file may be cut short or of a kind it does not know"
+            f"llama.cpp can't load {path}; its reasons are above. Is the file cut short, or of a new kind?"
         ) from error
     return server, urlsplit(server.listening_address).port or 0
 

@@ -54,6 +54,10 @@ class Child:
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
 
+    async def gone(self) -> None:
+        """Returns when it has ended."""
+        await self._process.wait()
+
     async def end(self, *, within_s: float) -> str:
         """Closes the channel, which ends a child, kills it if that takes longer, and tells how it ended."""
         self.channel.close()

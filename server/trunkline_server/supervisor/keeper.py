@@ -33,12 +33,13 @@ class Keeper:
         limits: Limits,
         greeting: Callable[[], Awaitable[control.Message]],
         heard: Callable[[control.Message], None],
-        lost: Callable[[str], None],
+        lost: Callable[[str], bool],
     ) -> None:
         """Says nothing to the child by itself.
 
         `greeting` gives the first message to a new child and may wait until there is something to say. `heard` is
-        called for each message that is no heartbeat, `lost` when a child ended that should not have.
+        called for each message that is no heartbeat, `lost` when a child ended that should not have; it says whether
+        another is to be started.
         """
         self.name = name
         self.up = False
@@ -109,9 +110,8 @@ class Keeper:
         while not self._ending.is_set():
             began_at = loop.time()
             why = await self._live()
-            if self._ending.is_set():
+            if self._ending.is_set() or not self._lost(why):
                 return
-            self._lost(why)
             delay = self._backoff.delay(up_s=loop.time() - began_at)
             logger.warning("{} is gone: {}. It starts again in {:.1f} s", self.name, why, delay)
             await self._sleep(delay)
@@ -131,9 +131,8 @@ class Keeper:
             return f"the system can't start it ({error.strerror})"
         why = "it was to end"
         try:
-            child.channel.send(await self._greeting())
-            self._greeted = True
-            why = await self._follow(child)
+            self._greeted = await self._greet(child)
+            why = await self._follow(child) if self._greeted else ""
         finally:
             self.up = self._greeted = False
             self.in_flight = 0
@@ -142,6 +141,20 @@ class Keeper:
             ending = await child.end(within_s=_END_S)
             self._child = None
         return why or ending
+
+    async def _greet(self, child: Child) -> bool:
+        """Waits for what there is to say and says it; False if the child ends before that."""
+        greeting = asyncio.ensure_future(self._greeting())
+        gone = asyncio.create_task(child.gone())
+        try:
+            await asyncio.wait([greeting, gone], return_when=asyncio.FIRST_COMPLETED)
+            if not greeting.done():
+                return False
+            child.channel.send(greeting.result())
+            return True
+        finally:
+            greeting.cancel()
+            gone.cancel()
 
     async def _follow(self, child: Child) -> str:
         """Hears the child out; returns why it has to be killed, or "" when it ended by itself."""

@@ -81,8 +81,8 @@ class LocalModel:
             self._configuration.model_listens(control.LocalModelAt(port=message.port, api_key=self._key))
             self._changed()
 
-    def _down(self, why: str) -> None:
-        self._lost("the local model", why)
+    def _down(self, why: str) -> bool:
         if self._configuration.local_model_at:
             self._configuration.model_listens(None)
             self._changed()
+        return self._lost("the local model", why)

@@ -7,8 +7,8 @@ from pathlib import Path
 from trunkline_server.config import Settings
 from trunkline_server.supervisor.limits import Limits, Modules
 
-Lost = Callable[[str, str], None]
-"""Told which child ended that should not have, and why."""
+Lost = Callable[[str, str], bool]
+"""Told which child ended that should not have, and why; says whether another is to be started."""
 Changed = Callable[[], None]
 """Told that something came up or went down."""
 

@@ -87,11 +87,13 @@ class Supervisor:
         self._workers.configure()
         self._changed()
 
-    def _lost(self, name: str, why: str) -> None:
+    def _lost(self, name: str, why: str) -> bool:
+        """Whether to start another. Before the gateway has served, a loss ends the start."""
         self._probes.news()
-        if not self._serving.is_set() and not self._stop.is_set():
-            self._start_failure = f"{name} did not start: {why}"
+        if not self._serving.is_set():
+            self._start_failure = self._start_failure or f"{name} did not start: {why}"
             self._stop.set()
+        return self._serving.is_set()
 
     async def _follow_changes(self) -> None:
         await self._serving.wait()

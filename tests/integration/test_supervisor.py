@@ -1,0 +1,352 @@
+"""The supervisor, seen from outside: what it says, what it writes, how it ends. Workers are stand-ins."""
+
+import asyncio
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from tests.fakes.supervised import LOCAL, PLAIN, Supervised
+
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+def models(state):
+    return sorted(state["document"]["config"]["models"])
+
+
+async def test_it_serves_on_one_port_with_all_workers_and_says_where(tmp_path):
+    """Once it serves, the log and the ready file name the same port, and each worker answers on it."""
+    async with Supervised(tmp_path, workers=2) as gateway:
+        [address] = gateway.ready["listen"]
+        assert gateway.ready["pid"] == gateway.process.pid
+        assert gateway.count(f"serving on {address}, 2 workers, probes on {gateway.ready['probe']}") == 1
+        async with asyncio.timeout(10):
+            seen = set()
+            while seen != {0, 1}:
+                seen.add((await gateway.state())["index"])
+        gateway.signal()
+        assert await gateway.exit_code() == 0
+        assert not gateway.ready_file.exists()
+
+
+async def test_it_serves_within_a_second_and_a_half(tmp_path):
+    """From the start of the process to the line "serving on" it takes less than 1.5 s."""
+    began = asyncio.get_running_loop().time()
+    async with Supervised(tmp_path, workers=2):
+        assert asyncio.get_running_loop().time() - began < 1.5
+
+
+async def test_an_ipv6_and_a_unix_listener_are_served_beside_each_other(tmp_path):
+    """Each address of TRUNKLINE_LISTEN is served; the Unix socket is its user's alone and is removed at the end."""
+    path = tmp_path / "gate.sock"
+    async with Supervised(tmp_path, listen=f"unix:{path},[::1]:0", workers=2) as gateway:
+        assert (await gateway.state())["index"] == 0
+        assert not stat.S_IMODE(path.stat().st_mode) & 0o077
+        gateway.ready["listen"].reverse()
+        assert gateway.ready["listen"][0].startswith("[::1]:")
+        assert models(await gateway.state()) == ["fast"]
+        gateway.signal()
+        assert await gateway.exit_code() == 0
+    assert not path.exists()
+
+
+async def test_a_stale_unix_socket_is_replaced(tmp_path):
+    """A socket file that nobody answers on does not keep the gateway from starting."""
+    path = tmp_path / "gate.sock"
+    with socket.socket(socket.AF_UNIX) as stale:
+        stale.bind(str(path))
+    async with Supervised(tmp_path, listen=f"unix:{path}") as gateway:
+        assert models(await gateway.state()) == ["fast"]
+
+
+async def test_a_unix_socket_that_answers_is_left_alone(tmp_path):
+    """A socket that another process serves ends the start with code 1 and stays in its place."""
+    path = tmp_path / "gate.sock"
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(path))
+        other.listen()
+        async with Supervised(tmp_path, listen=f"unix:{path}", wait=False) as gateway:
+            assert await gateway.exit_code() == 1
+            assert gateway.count(f"TRUNKLINE_LISTEN: unix:{path} is served by another process") == 1
+        assert path.exists()
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["alone", "shared"])
+async def test_an_address_in_use_is_named(tmp_path, shared):
+    """A port that another process listens on, even one that would share it, ends the start with code 1."""
+    with socket.socket() as other:
+        if shared:
+            other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        async with Supervised(tmp_path, listen=address, wait=False) as gateway:
+            assert await gateway.exit_code() == 1
+            assert gateway.count(f"TRUNKLINE_LISTEN: {address} is in use by another process") == 1
+
+
+async def test_a_second_gateway_does_not_share_the_port_of_the_first(tmp_path):
+    """While a gateway holds a port, also before its workers listen, another one can't join it."""
+    (tmp_path / "second").mkdir()
+    async with Supervised(tmp_path) as first:
+        address = first.ready["listen"][0]
+        async with Supervised(tmp_path / "second", listen=address, wait=False) as second:
+            assert await second.exit_code() == 1
+            assert second.count(f"{address} is in use") == 1
+
+
+async def test_a_bad_configuration_ends_the_start_with_code_2(tmp_path):
+    """All problems are printed, and no child is started."""
+    async with Supervised(tmp_path, PLAIN.replace("provider: vllm", "provider: vlm") % "fast", wait=False) as gateway:
+        assert await gateway.exit_code() == 2
+        assert gateway.count("Did you mean 'vllm'?") == 1
+        assert gateway.count("supervisor") == 0
+
+
+async def test_a_bad_setting_ends_the_start_with_code_2(tmp_path):
+    """A setting that can't be is named by its variable."""
+    async with Supervised(tmp_path, workers="many", wait=False) as gateway:
+        assert await gateway.exit_code() == 2
+        assert gateway.count("TRUNKLINE_WORKERS") == 1
+
+
+async def test_a_probe_address_in_use_ends_the_start(tmp_path):
+    """The probe shares its port with nobody."""
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        async with Supervised(tmp_path, probe_listen=f"127.0.0.1:{other.getsockname()[1]}", wait=False) as gateway:
+            assert await gateway.exit_code() == 1
+            assert gateway.count("the probe did not start: the probe can't listen on") == 1
+
+
+@pytest.mark.parametrize(
+    ("how", "why"),
+    [("broken", "worker 0 did not start: it exited with code 3"), ("never ready", "it was not ready within 0.5 s")],
+)
+async def test_a_worker_that_can_not_start_ends_the_start(tmp_path, how, why):
+    """The gateway does not pretend to serve: it ends with code 1 and says why."""
+    async with Supervised(tmp_path, FAKE_WORKER=how, limits={"start_s": 0.5}, wait=False) as gateway:
+        assert await gateway.exit_code() == 1
+        assert gateway.count(why) == 1
+        assert gateway.count("serving on") == 0
+
+
+async def test_without_a_probe_address_there_is_no_probe(tmp_path):
+    """An empty TRUNKLINE_PROBE_LISTEN starts no probe process."""
+    async with Supervised(tmp_path, probe_listen="") as gateway:
+        assert gateway.ready["probe"] is None
+        assert len(gateway.children) == 1
+
+
+# Reload
+
+
+@pytest.mark.parametrize("how", ["in place", "renamed", "symlink"])
+async def test_a_changed_file_reaches_all_workers(tmp_path, how):
+    """Whatever way the file is replaced, the workers serve its new content under a new generation."""
+    if how == "symlink":
+        (tmp_path / "one.yaml").write_text(PLAIN % "fast")
+        (tmp_path / "trunkline.yaml").symlink_to("one.yaml")
+    async with Supervised(tmp_path, workers=2, limits={"poll_s": 0.05}) as gateway:
+        if how == "in place":
+            gateway.config.write_text(PLAIN % "slow")
+        else:
+            (tmp_path / "two.yaml").write_text(PLAIN % "slow")
+            draft = tmp_path / "draft"
+            draft.symlink_to("two.yaml") if how == "symlink" else (tmp_path / "two.yaml").rename(draft)
+            draft.rename(gateway.config)
+        await gateway.said("generation 2 of the configuration is in effect")
+        state = await gateway.state()
+        assert (models(state), state["generation"]) == (["slow"], 2)
+
+
+async def test_sighup_reads_the_file_again(tmp_path):
+    """SIGHUP reloads at once, without waiting for the next look at the files."""
+    async with Supervised(tmp_path, limits={"poll_s": 60}) as gateway:
+        gateway.config.write_text(PLAIN % "slow")
+        gateway.signal(signal.SIGHUP)
+        await gateway.said("generation 2 of the configuration is in effect")
+        assert models(await gateway.state()) == ["slow"]
+        gateway.signal(signal.SIGHUP)
+        await gateway.said("the configuration has not changed")
+
+
+async def test_a_bad_file_keeps_the_old_snapshot_and_is_told_once(tmp_path):
+    """Each problem of a bad file is logged once, the old models go on being served, and a good file mends it."""
+    async with Supervised(tmp_path, limits={"poll_s": 0.02, "retry_bad_s": 0.05}) as gateway:
+        gateway.config.write_text("providers: {vllm: {dialect: opnai}}\nmodels: {}\n")
+        await gateway.said("opnai" if gateway.count("opnai") else "generation 1 stays in effect")
+        told = len(gateway.lines)
+        for _ in range(3):
+            gateway.signal(signal.SIGHUP)
+            assert models(await gateway.state()) == ["fast"]
+        gateway.config.write_text(PLAIN % "slow")
+        await gateway.said("generation 2 of the configuration is in effect")
+        assert gateway.count("generation 1 stays in effect") == 1
+        problems = [line for line in gateway.lines if "trunkline.yaml:" in line]
+        assert len(problems) == len(set(problems)) > 0
+        assert told <= len(gateway.lines)
+        assert models(await gateway.state()) == ["slow"]
+
+
+async def test_a_document_that_workers_refuse_is_taken_back(tmp_path):
+    """When a worker refuses a generation, the document before it is in effect again, under a new one."""
+    async with Supervised(tmp_path, workers=2, limits={"poll_s": 0.05}) as gateway:
+        gateway.config.write_text(PLAIN % "refuse-me")
+        await gateway.said("refused the configuration: it says refuse-me")
+        await gateway.said("generation 3 of the configuration is in effect")
+        assert models(await gateway.state()) == ["fast"]
+
+
+async def test_the_local_model_follows_the_configuration(tmp_path):
+    """It starts, changes and stops with the file; workers hear its address only while it listens."""
+    async with Supervised(tmp_path, limits={"poll_s": 0.05}) as gateway:
+        assert (await gateway.state())["local_model"] is None
+        gateway.config.write_text(LOCAL)
+        await gateway.said("the local model smollm2-135m-instruct is loaded")
+        await gateway.said("generation 3 of the configuration is in effect")
+        first = (await gateway.state())["local_model"]
+        gateway.config.write_text(LOCAL.replace("dialect: local", "dialect: local, slots: 2"))
+        await gateway.said("is loaded", times=2)
+        await gateway.said("generation 6 of the configuration is in effect")
+        second = (await gateway.state())["local_model"]
+        assert second["api_key"] != first["api_key"]
+        gateway.config.write_text(PLAIN % "fast")
+        await gateway.said("generation 8 of the configuration is in effect")
+        assert (await gateway.state())["local_model"] is None
+
+
+# Probes
+
+
+async def probe(gateway, service):
+    async with grpc.aio.insecure_channel(gateway.ready["probe"]) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        return (await stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=5)).status
+
+
+@pytest.mark.parametrize("service", ["", "readiness", "liveness"])
+async def test_probes_say_serving_while_the_gateway_serves(tmp_path, service):
+    """ "", "readiness" and "liveness" are SERVING from the moment the gateway says that it serves."""
+    async with Supervised(tmp_path) as gateway:
+        async with grpc.aio.insecure_channel(gateway.ready["probe"]) as channel:
+            states = health_pb2_grpc.HealthStub(channel).Watch(
+                health_pb2.HealthCheckRequest(service=service), timeout=5
+            )
+            async for state in states:
+                if state.status == SERVING:
+                    break
+        assert await probe(gateway, service) == SERVING
+
+
+async def test_the_probe_port_serves_health_and_nothing_else(tmp_path):
+    """Another method is UNIMPLEMENTED, an unknown service NOT_FOUND, and a watch on it says SERVICE_UNKNOWN."""
+    async with Supervised(tmp_path) as gateway, grpc.aio.insecure_channel(gateway.ready["probe"]) as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as other:
+            await channel.unary_unary("/trunkline.v1.Completion/Complete")(b"", timeout=5)
+        assert other.value.code() is grpc.StatusCode.UNIMPLEMENTED
+        with pytest.raises(grpc.aio.AioRpcError) as unknown:
+            await probe(gateway, "nothing")
+        assert unknown.value.code() is grpc.StatusCode.NOT_FOUND
+        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service="nothing"), timeout=5)
+        assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+        watch.cancel()
+
+
+# End
+
+
+async def test_sigterm_lets_open_calls_end(tmp_path):
+    """From SIGTERM on probes say NOT_SERVING; the call goes on, and its end ends the gateway with code 0."""
+    async with Supervised(tmp_path, workers=2) as gateway:
+        call = await gateway.call()
+        assert (await call.ask("state"))["generation"] == 1
+        async with grpc.aio.insecure_channel(gateway.ready["probe"]) as channel:
+            watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(), timeout=10)
+            while (await watch.read()).status != SERVING:
+                pass
+            gateway.signal()
+            began = asyncio.get_running_loop().time()
+            assert (await watch.read()).status == NOT_SERVING
+            assert asyncio.get_running_loop().time() - began < 0.5
+            watch.cancel()
+        assert await probe(gateway, "liveness") == SERVING
+        assert (await call.ask("state"))["generation"] == 1
+        call.close()
+        assert await gateway.exit_code() == 0
+        assert gateway.count("stopped") == 1
+
+
+async def test_calls_that_outlast_the_grace_are_cut(tmp_path):
+    """After the grace the gateway ends with code 0 whatever is open."""
+    async with Supervised(tmp_path, drain_grace_s=0.2) as gateway:
+        call = await gateway.call()
+        await call.ask("state")
+        gateway.signal()
+        await call.cut()
+        assert await gateway.exit_code() == 0
+
+
+async def test_a_stuck_worker_does_not_hold_the_drain(tmp_path):
+    """A worker that does not answer is killed when delay, grace and slack are over."""
+    async with Supervised(tmp_path, drain_grace_s=0.1, limits={"drain_slack_s": 0.3}) as gateway:
+        call = await gateway.call()
+        await call.ask("state")
+        call.say("hang")
+        gateway.signal()
+        await gateway.said("did not end in time and are killed")
+        assert await gateway.exit_code() == 0
+        call.close()
+
+
+async def test_a_second_sigint_stops_at_once(tmp_path):
+    """The first Ctrl-C drains; the second one cuts what is open."""
+    async with Supervised(tmp_path) as gateway:
+        call = await gateway.call()
+        await call.ask("state")
+        gateway.signal(signal.SIGINT)
+        await gateway.said("SIGINT: draining")
+        gateway.signal(signal.SIGINT)
+        await call.cut()
+        assert await gateway.exit_code(within_s=3) == 0
+
+
+# What it keeps to itself
+
+
+async def test_no_key_is_in_argv_environment_or_log(tmp_path):
+    """The local model's key and a provider's key from a file are seen by workers alone."""
+    canary = "canary-4711-provider-key"
+    (tmp_path / "key").write_text(canary + "\n")
+    config = LOCAL.replace(
+        "local: {",
+        "vllm: {dialect: openai, base_url: 'http://127.0.0.1:1/v1', api_key: '${file:./key}'}\n  local: {",
+        1,
+    ).replace("./key", str(tmp_path / "key"))
+    async with Supervised(tmp_path, config) as gateway:
+        state = await gateway.state()
+        keys = [state["local_model"]["api_key"], canary]
+        assert state["document"]["config"]["providers"]["vllm"]["api_key"] == canary
+        for process in [gateway.psutil, *gateway.children]:
+            told = " ".join(process.cmdline()) + " ".join(process.environ().values())
+            assert not any(key in told for key in keys)
+        gateway.signal(signal.SIGHUP)
+        gateway.signal()
+        await gateway.exit_code()
+        assert not any(key in line for key in keys for line in gateway.lines)
+
+
+def test_the_supervisor_loads_neither_grpc_nor_uvloop():
+    """Importing it and the command that starts it stays lean."""
+    code = "import sys, trunkline_server.cli.serve; sys.exit(bool({'grpc', 'uvloop'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], env=os.environ, check=False).returncode == 0
