@@ -39,7 +39,7 @@ def _add_stable(pool: Any) -> None:
     reflection_pb2.DESCRIPTOR.CopyToProto(file)
     file.name, file.package = _FILE, STABLE
     for message in file.message_type:
-        for field in message.field:
+        for field in (one for one in message.field if one.HasField("type_name")):
             field.type_name = field.type_name.replace(ALPHA, STABLE)
     for method in file.service[0].method:
         method.input_type = method.input_type.replace(ALPHA, STABLE)

@@ -11,6 +11,7 @@ from trunkline_server.core.call import Call
 from trunkline_server.core.deployment import Deployment
 from trunkline_server.core.errors import CapabilityMissing, GatewayError, UpstreamError
 from trunkline_server.core.http import HttpRequest
+from trunkline_server.core.secret import Secret
 
 MAX_LEFT_OUT = 32
 """Paths of left-out fields that an attempt names; more are cut."""
@@ -21,6 +22,7 @@ class Attempt:
 
     def __init__(self, call: Call, deployment: Deployment, request: HttpRequest, clock: Callable[[], float]) -> None:
         self._clock = clock
+        self._credential = deployment.provider.credential
         self.started_at = clock()
         self.entry = _entry(deployment)
         self.entry.started_after.CopyFrom(_duration(self.started_at - call.started_at))
@@ -43,9 +45,21 @@ class Attempt:
         self.entry.reason = _reason(error)
         if isinstance(error, UpstreamError):
             error.provider = self.entry.provider
+            self._keep_secret(error)
             self.entry.native_code = error.native_code
             self.entry.http_status = error.http_status
         self.end(v1.ATTEMPT_OUTCOME_FAILED)
+
+    def _keep_secret(self, error: UpstreamError) -> None:
+        """Some providers quote the key that they refuse, and a code is sent on to the caller."""
+        secret = self._credential.reveal() if self._credential is not None else ""
+        if not secret:
+            return
+        error.message = error.message.replace(secret, Secret.MASK)
+        error.args = (error.message,)
+        error.native_code = error.native_code.replace(secret, Secret.MASK)
+        error.param = error.param.replace(secret, Secret.MASK)
+        error.foreign_message = error.foreign_message.replace(secret, Secret.MASK)
 
 
 @contextmanager
