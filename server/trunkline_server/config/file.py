@@ -145,8 +145,8 @@ def _compose(text: str, file: str) -> tuple[yaml.Node | None, Problem | None]:
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         return None, Problem(file=file, line=line, message="a character that YAML forbids", mend="Take it out")
-    except (yaml.YAMLError, ValueError):
-        # PyYAML lets ValueError out for a character escape beyond Unicode.
+    except (yaml.YAMLError, ValueError, OverflowError):
+        # PyYAML lets these out for a character escape beyond Unicode.
         return None, Problem(file=file, message="not valid YAML", mend="Look for escapes such as \\U that are wrong")
 
 
@@ -257,5 +257,5 @@ def _plain(node: yaml.Node) -> tuple[Any, bool]:
     constructor = yaml.constructor.SafeConstructor()
     try:
         return constructor.construct_object(node), True
-    except (ValueError, yaml.YAMLError):
+    except (yaml.YAMLError, ValueError, OverflowError):
         return None, False

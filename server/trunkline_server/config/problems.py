@@ -86,8 +86,12 @@ def explain(error: ErrorDetails) -> tuple[str, str]:
     if kind == _WRONG:
         return ctx["message"], ctx["mend"]
     if kind in _LIMITS:
-        return _LIMITS[kind].format(**ctx), ""
+        return _LIMITS[kind].format(**{name: _short(value) for name, value in ctx.items()}), ""
     return _KINDS.get(kind, ("not valid", ""))
+
+
+def _short(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 _LIMITS: Final = {

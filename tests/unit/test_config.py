@@ -1,0 +1,293 @@
+"""trunkline.yaml: what is understood, what is refused and how it is told, through `trunkline check` and `load`."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from trunkline_server.cli.check import command
+from trunkline_server.config import ConfigError, Document, LocalModelAddress, build, load
+from trunkline_server.core.http import Endpoint
+from trunkline_server.core.secret import Secret
+
+HERE = Path(__file__).parent
+BROKEN = HERE / "configs" / "broken"
+EXAMPLE = HERE.parents[1] / "docs" / "trunkline.example.yaml"
+
+WHOLE = """
+providers:
+  openai: {dialect: openai, api_key: "${KEY}", headers: {X-Team: "${TEAM:-none}"}}
+  vllm: {dialect: openai, base_url: "http://127.0.0.1:8000/v1/", allow_provider_options: true}
+  local: {dialect: local, gguf: some.gguf, slots: "${SLOTS:-2}"}
+models:
+  fast:
+    description: Quick
+    deployments:
+      - {provider: vllm, upstream_model: qwen, tier: 1, name: spare}
+      - {provider: openai, upstream_model: gpt-5-mini, weight: 3, region: eu}
+  small:
+    deployments: [{provider: local, upstream_model: some}]
+"""
+
+
+@pytest.fixture(autouse=True)
+def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("TRUNKLINE_CONFIG", "TRUNKLINE_LISTEN", "TRUNKLINE_WORKERS", "OPENAI_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def check(*arguments: str, **environ: str) -> Result:
+    return CliRunner().invoke(command, list(arguments), env=environ)
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "trunkline.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def problems_of(folder: Path, text: str, **environ: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load(written(folder, text), environ)
+    return [f"{problem.key}: {problem.message}" for problem in caught.value.problems]
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in BROKEN.glob("*.yaml")))
+def test_broken_file(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that can't be used ends `check` with 2 and exactly these lines, each with file, line, key and mend."""
+    monkeypatch.chdir(BROKEN)
+    result = check(f"{name}.yaml")
+    assert result.stderr == (BROKEN / f"{name}.txt").read_text(encoding="utf-8")
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert "canary" not in result.output
+
+
+def test_no_broken_file_is_forgotten() -> None:
+    """There are at least twenty broken files, and each has its expected lines."""
+    names = {path.stem for path in BROKEN.glob("*.yaml")}
+    assert len(names) >= 20
+    assert names == {path.stem for path in BROKEN.glob("*.txt")}
+
+
+def test_whole_file(tmp_path: Path) -> None:
+    """A whole file becomes providers and routes with defaults filled in and tiers in order."""
+    document = load(written(tmp_path, WHOLE), {"KEY": "sk-1", "SLOTS": "3"})
+    snapshot = build(document, local_model=LocalModelAddress(port=4711, api_key=Secret("k")))
+
+    openai, vllm, local = snapshot.providers.values()
+    assert openai.endpoint == Endpoint(scheme="https", host="api.openai.com", port=443)
+    assert openai.base_path == "/v1"
+    assert openai.credential == Secret("sk-1")
+    assert openai.needs_credential
+    assert openai.headers == (("x-team", "none"),)
+    assert openai.max_tokens_key == "max_completion_tokens"
+    assert not openai.allow_provider_options
+    assert vllm.endpoint == Endpoint(scheme="http", host="127.0.0.1", port=8000)
+    assert vllm.base_path == "/v1"
+    assert vllm.credential is None
+    assert not vllm.needs_credential
+    assert vllm.allow_provider_options
+    assert vllm.max_tokens_key == "max_tokens"
+    assert local.endpoint == Endpoint(scheme="http", host="127.0.0.1", port=4711)
+    assert local.credential == Secret("k")
+
+    fast = snapshot.routes["fast"]
+    assert [[each.name for each in tier] for tier in fast.tiers] == [["openai/gpt-5-mini"], ["spare"]]
+    assert (fast.deployments[0].weight, fast.deployments[0].region) == (3, "eu")
+    assert snapshot.local_model is not None
+    assert snapshot.local_model.gguf == tmp_path / "some.gguf"
+    assert (snapshot.local_model.slots, snapshot.local_model.name) == (3, "some")
+
+
+def test_built_in_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without any file the built-in one serves a local model, and openai without a credential."""
+    monkeypatch.chdir(tmp_path)
+    document = load(None, {})
+    snapshot = build(document)
+    assert document.sources == ()
+    assert set(snapshot.routes) == {"smollm2", "fast", "smart"}
+    assert snapshot.providers["openai"].credential is None
+    assert snapshot.providers["local"].endpoint.port == 9
+    assert snapshot.local_model is not None
+    assert snapshot.local_model.name == "smollm2-135m-instruct"
+
+
+def test_file_of_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a named file ./trunkline.yaml is taken if it is there."""
+    path = written(tmp_path, WHOLE)
+    monkeypatch.chdir(tmp_path)
+    document = load(None, {"KEY": "x"})
+    assert document.origin == "trunkline.yaml"
+    assert document.sources == (path,)
+
+
+def test_example_is_right() -> None:
+    """The commented example passes `check`."""
+    result = check(str(EXAMPLE), OPENAI_API_KEY="sk-1")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.endswith("\nok\n")
+    assert result.stderr == ""
+
+
+def test_document_travels(tmp_path: Path) -> None:
+    """A document that went through JSON builds the same snapshot: a worker serves what the supervisor checked."""
+    document = load(written(tmp_path, WHOLE), {"KEY": "sk-1"})
+    again = Document.from_json(document.to_json())
+    assert again == document
+    assert build(again) == build(document)
+
+
+def test_file_values_are_watched(tmp_path: Path) -> None:
+    """A ${file:} value is read without the newline at its end, and its file is a source to watch."""
+    secret = tmp_path / "key"
+    secret.write_text("sk-from-file\n", encoding="utf-8")
+    path = written(tmp_path, WHOLE.replace("${KEY}", f"${{file:{secret}}}"))
+    document = load(path, {})
+    assert document.sources == (path, secret)
+    assert build(document).providers["openai"].credential == Secret("sk-from-file")
+
+
+def test_version_follows_values(tmp_path: Path) -> None:
+    """The version is the same for the same values and another for another secret."""
+    path = written(tmp_path, WHOLE)
+    first, same, other = (load(path, {"KEY": key}).version for key in ("sk-1", "sk-1", "sk-2"))
+    assert first == same != other
+
+
+@pytest.mark.parametrize(
+    ("written_as", "environ", "value"),
+    [
+        ("${KEY}", {"KEY": "a"}, "a"),
+        ("${KEY:-b}", {}, "b"),
+        ("${KEY:-b}", {"KEY": ""}, "b"),
+        ("${KEY:-}", {}, ""),
+        ("a-$${KEY}", {}, "a-${KEY}"),
+        ("$5-and-$$", {}, "$5-and-$$"),
+        ("a-${KEY}-c", {"KEY": "${b}"}, "a-${b}-c"),
+    ],
+)
+def test_filling(tmp_path: Path, written_as: str, environ: dict[str, str], value: str) -> None:
+    """Variables are filled in once, defaults stand in for unset and empty ones, and $${ is ${."""
+    document = load(written(tmp_path, WHOLE.replace("${KEY}", written_as)), environ)
+    credential = build(document).providers["openai"].credential
+    assert (credential.reveal() if credential else "") == value
+
+
+def test_merge_keys(tmp_path: Path) -> None:
+    """<< takes over what an anchor holds, and the mapping's own keys win."""
+    text = """
+providers:
+  one: &one {dialect: openai, base_url: http://127.0.0.1:1/v1, allow_provider_options: true}
+  two: {<<: *one, base_url: http://127.0.0.1:2/v1}
+models:
+  m: {deployments: [{provider: two, upstream_model: x}]}
+"""
+    two = build(load(written(tmp_path, text), {})).providers["two"]
+    assert (two.endpoint.port, two.allow_provider_options) == (2, True)
+
+
+def test_listed_metadata_address(tmp_path: Path) -> None:
+    """A link-local address is taken when the operator lists it, alone or in a network."""
+    text = WHOLE.replace("http://127.0.0.1:8000/v1/", "http://169.254.10.1/v1")
+    path = written(tmp_path, text)
+    assert problems_of(tmp_path, text, KEY="x") == ["providers.vllm.base_url: a link-local or metadata address"]
+    for listed in ("169.254.10.1", "10.0.0.1, 169.254.10.0/24"):
+        document = load(path, {"KEY": "x", "TRUNKLINE_ALLOWED_ADDRESSES": listed})
+        assert build(document).providers["vllm"].endpoint.host == "169.254.10.1"
+
+
+def test_openai_with_own_authorization_header(tmp_path: Path) -> None:
+    """An authorization header of the operator's stands for the credential."""
+    text = WHOLE.replace('api_key: "${KEY}", headers: {X-Team: "${TEAM:-none}"}', 'headers: {Authorization: "Basic a"}')
+    openai = build(load(written(tmp_path, text), {})).providers["openai"]
+    assert openai.credential is None
+    assert not openai.needs_credential
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("\x00", "a character that YAML forbids"),
+        ("a: [" * 40, "more than 32 levels"),
+        ("[" * 100_000, "more than 32 levels"),
+        ('a: "\\UFFFFFFFF"', "not valid YAML"),
+        ("a: &a {<<: *a}", "aliases that unfold without end"),
+        ("#" + "x" * 1024 * 1024, "more than 1048576 bytes"),
+    ],
+)
+def test_hostile_text(tmp_path: Path, text: str, message: str) -> None:
+    """What would exhaust or confuse a parser is a problem like any other."""
+    assert problems_of(tmp_path, text) == [f": {message}"]
+
+
+def test_not_utf8(tmp_path: Path) -> None:
+    """A file in another encoding is refused with the line."""
+    path = tmp_path / "trunkline.yaml"
+    path.write_bytes(b"providers:\n  caf\xe9: {dialect: openai}\n")
+    with pytest.raises(ConfigError, match=r"trunkline\.yaml:2: not text in UTF-8"):
+        load(path, {})
+
+
+def test_settings_and_file_are_told_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`check` tells what is wrong with the environment and with the file in one run."""
+    monkeypatch.chdir(BROKEN)
+    result = check(TRUNKLINE_CONFIG="unknown_dialect.yaml", TRUNKLINE_WORKERS="none")
+    assert result.exit_code == 2
+    assert [line.partition(". ")[0] for line in result.stderr.splitlines()] == [
+        "TRUNKLINE_WORKERS: must be a whole number",
+        "unknown_dialect.yaml:3: providers.openai.dialect: no dialect 'opnai'",
+    ]
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    """A file that isn't there is named."""
+    result = check(str(tmp_path / "none.yaml"))
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"{tmp_path}/none.yaml: no such file. ")
+
+
+def test_check_for_machines(tmp_path: Path) -> None:
+    """--json gives one object with what was understood, or with the problems."""
+    path = written(tmp_path, WHOLE)
+    result = check(str(path), "--json", KEY="sk-1", TRUNKLINE_LISEN="x")
+    good = json.loads(result.stdout)
+    assert result.exit_code == 0
+    assert good["ok"] is True
+    assert [model["name"] for model in good["models"]] == ["fast", "small"]
+    assert good["providers"][0] == {
+        "name": "openai",
+        "dialect": "openai",
+        "endpoint": "https://api.openai.com",
+        "has_credential": True,
+    }
+    assert [warning["key"] for warning in good["warnings"]] == ["TRUNKLINE_LISEN", "providers.local.gguf"]
+
+    result = check(str(BROKEN / "unknown_dialect.yaml"), "--json")
+    bad = json.loads(result.stdout)
+    assert result.exit_code == 2
+    assert bad["ok"] is False
+    assert bad["problems"][0]["line"] == 3
+    assert bad["problems"][0]["key"] == "providers.openai.dialect"
+    assert result.stderr == ""
+
+
+def test_doubts(tmp_path: Path) -> None:
+    """What is allowed and probably not meant is warned of, and the exit code stays 0."""
+    text = """
+providers:
+  openai: {dialect: openai, api_key: "${TRUNKLINE_OPENAI_KEY:-}"}
+  far: {dialect: openai, base_url: http://far.example/v1, api_key: abc}
+models:
+  m: {deployments: [{provider: far, upstream_model: x}]}
+"""
+    result = check(str(written(tmp_path, text)), TRUNKLINE_LISEN="x", TRUNKLINE_OPENAI_KEY="")
+    assert result.exit_code == 0
+    where = f"warning: {tmp_path}/trunkline.yaml:"
+    assert result.stderr.splitlines() == [
+        "warning: TRUNKLINE_LISEN: no such setting. Did you mean 'TRUNKLINE_LISTEN'?",
+        f"{where} providers.openai.api_key: empty, so calls to this provider are refused."
+        " Set the variable or file that it names",
+        f"{where} providers.far.base_url: the credential travels in clear text. Use https",
+    ]
