@@ -100,9 +100,10 @@ class Conversation:
         self._violations.require(call.name, f"{where}.name")
         if call_id in self._calls:
             self._violations.add(f"{where}.id", "a tool call before it has the same id; give each its own")
+        self._calls.add(call_id)
 
     def _check_tool_result(self, result: v1.ToolResult, index: int, place: int) -> None:
-        if result.tool_call_id not in self._calls:
+        if not result.tool_call_id or result.tool_call_id not in self._calls:
             self._violations.add(
                 f"messages[{index}].blocks[{place}].tool_result.tool_call_id",
                 "no tool call before it has this id; set it, and send the turn that asked for it as well",
