@@ -37,7 +37,7 @@ _CODES = {code.value[0]: code for code in grpc.StatusCode}
 class Probe:
     """Health of the gateway as the supervisor tells it."""
 
-    def __init__(self, *, beat_limit_s: float = BEAT_LIMIT_S) -> None:
+    def __init__(self, *, beat_limit_s: float) -> None:
         self._health = Health()
         self._beat_limit_s = beat_limit_s
         self._silence: asyncio.TimerHandle | None = None
@@ -96,12 +96,12 @@ async def _abort(context: _Context, error: GatewayError) -> NoReturn:
     await context.abort(_CODES.get(int(error.code), grpc.StatusCode.INTERNAL), error.message)
 
 
-async def _serve(arguments: control.ChildArguments) -> None:
+async def _serve(arguments: control.ChildArguments, beat_limit_s: float) -> None:
     channel = await control.Channel.open(arguments.control_fd)
     start = await channel.receive()
     if not isinstance(start, control.StartProbe):
         control.exit_orphaned()
-    probe = Probe()
+    probe = Probe(beat_limit_s=beat_limit_s)
     try:
         server, port = await probe.listen(start.listen)
     except RuntimeError:
@@ -117,10 +117,10 @@ async def _serve(arguments: control.ChildArguments) -> None:
     control.exit_orphaned()
 
 
-def main() -> None:
+def main(beat_limit_s: float = BEAT_LIMIT_S) -> None:
     """Entry of the child process."""
     arguments = control.enter_child(sys.argv[1:])
-    asyncio.run(_serve(arguments))
+    asyncio.run(_serve(arguments, beat_limit_s))
 
 
 if __name__ == "__main__":

@@ -43,6 +43,7 @@ class Supervised:
         self.ready_file = folder / "ready.json"
         self.lines: list[str] = []
         self.children: list[psutil.Process] = []
+        self._calls: list[Call] = []
         self._news = asyncio.Condition()
         self._wait = wait
         self._environ = {
@@ -75,6 +76,10 @@ class Supervised:
         return self
 
     async def __aexit__(self, *_):
+        for call in self._calls:
+            call.close()
+            with contextlib.suppress(ConnectionError):
+                await call.writer.wait_closed()
         if self.process.returncode is None:
             self.note_children()
             self.process.kill()
@@ -127,9 +132,12 @@ class Supervised:
         """A call to some worker; in flight until its writer is closed."""
         address = self.ready["listen"][0]
         if address.startswith("unix:"):
-            return Call(*await asyncio.open_unix_connection(address.removeprefix("unix:")))
-        host, _, port = address.rpartition(":")
-        return Call(*await asyncio.open_connection(host.strip("[]"), int(port)))
+            call = Call(*await asyncio.open_unix_connection(address.removeprefix("unix:")))
+        else:
+            host, _, port = address.rpartition(":")
+            call = Call(*await asyncio.open_connection(host.strip("[]"), int(port)))
+        self._calls.append(call)
+        return call
 
     async def state(self):
         """What some worker serves."""

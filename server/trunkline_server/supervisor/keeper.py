@@ -55,6 +55,7 @@ class Keeper:
         self._backoff = Backoff(limits)
         self._child: Child | None = None
         self._greeted = False
+        self._was_up = False
         self._ending = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -181,5 +182,7 @@ class Keeper:
             self.in_flight = message.in_flight
             return
         if isinstance(message, control.Ready | control.Listening):
-            self.up = True
+            if self._was_up:
+                logger.info("{} is back", self.name)
+            self.up = self._was_up = True
         self._heard(message)

@@ -26,7 +26,7 @@ class Workers:
         self._may_configure = asyncio.Event()
         self._in_effect: dict[str, int] = {}
         """Generation that each worker serves, by its name."""
-        self._told = configuration.generation
+        self._told = 0
         self._keepers = [self._keeper(index) for index in range(self._count())]
         self.refused: Changed = changed
         """Called when workers refused a document and the one before it is in effect again."""
@@ -54,7 +54,9 @@ class Workers:
 
     def configure(self) -> None:
         """Tells all what to serve now; those to come will hear it too."""
-        self._may_configure.set()
+        if not self._may_configure.is_set():
+            self._told = self._configuration.generation  # the first one needs no saying
+            self._may_configure.set()
         for index, keeper in enumerate(self._keepers):
             keeper.send(self._configuration.message(self._listeners.for_worker(index)))
 
