@@ -10,6 +10,8 @@ from trunkline_server.cli.check import command
 from trunkline_server.config import ConfigError, Document, LocalModelAddress, build, load
 from trunkline_server.core.http import Endpoint
 from trunkline_server.core.secret import Secret
+from trunkline_server.providers.registry import DIALECTS
+from trunkline_server.upstream.addresses import AddressPolicy
 
 HERE = Path(__file__).parent
 BROKEN = HERE / "configs" / "broken"
@@ -291,3 +293,44 @@ models:
         " Set the variable or file that it names",
         f"{where} providers.far.base_url: the credential travels in clear text. Use https",
     ]
+
+
+def test_dialects_are_those_that_are_spoken(tmp_path: Path) -> None:
+    """The file takes each dialect that the gateway speaks, and names them all when it meets another."""
+    text = WHOLE.replace("dialect: local", "dialect: xyz")
+    with pytest.raises(ConfigError) as caught:
+        load(written(tmp_path, text), {"KEY": "x"})
+    assert caught.value.problems[0].mend == f"Known: {', '.join(sorted(DIALECTS))}"
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1",
+        "10.0.0.1",
+        "169.254.0.1",
+        "169.254.255.255",
+        "169.255.0.1",
+        "100.100.100.200",
+        "100.100.100.201",
+        "192.0.0.192",
+        "168.63.129.16",
+        "fe80::1",
+        "febf::1",
+        "fec0::1",
+        "fd00:ec2::254",
+        "fd20:ce::254",
+        "fd21::1",
+        "::1",
+        "::ffff:169.254.169.254",
+        "::ffff:10.0.0.1",
+    ],
+)
+def test_addresses_refused_are_those_never_connected_to(tmp_path: Path, host: str) -> None:
+    """A file is refused for a literal address exactly where the upstream client would not connect to it."""
+    bracketed = f"[{host}]" if ":" in host else host
+    text = WHOLE.replace("127.0.0.1:8000", bracketed)
+    if AddressPolicy().permits(host):
+        assert load(written(tmp_path, text), {"KEY": "x"})
+    else:
+        assert problems_of(tmp_path, text, KEY="x") == ["providers.vllm.base_url: a link-local or metadata address"]

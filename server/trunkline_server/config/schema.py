@@ -174,6 +174,7 @@ class LocalEntry(Entry):
     gguf: Annotated[Path, Field(strict=False)] | None = None
     """None: the weights that come with the extra `local`."""
     context_tokens: Annotated[Number, Field(ge=256, le=1_048_576)] = 8192
+    """Room for tokens, of all slots together."""
     slots: Annotated[Number, Field(ge=1, le=64)] = 4
     """Answers that are written at the same time."""
     threads: Annotated[Number, Field(ge=1, le=256)] = 1
