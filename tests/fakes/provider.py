@@ -88,6 +88,8 @@ class Reply:
 
     async def raw(self, data: bytes) -> None:
         """Bytes as they are, wrong ones too."""
+        if self.wire.transport.is_closing():
+            await self.stall()
         left = self.limit - self.written
         if len(data) >= left:
             self.wire.send(data[: int(left)])
@@ -230,8 +232,7 @@ class _Wire(asyncio.Protocol):
         self.writable.set()
 
     def send(self, data: bytes) -> None:
-        if not self.transport.is_closing():
-            self.transport.write(data)
+        self.transport.write(data)
 
     def data_received(self, data: bytes) -> None:
         self.buffer += data

@@ -1,6 +1,7 @@
 """New connections: name, address check, TCP, proxy, TLS, in that order and within one limit in time."""
 
 import asyncio
+import os
 import socket
 import ssl
 from collections.abc import Callable, Iterator
@@ -86,7 +87,7 @@ class Dialer:
             for name, value in KEEPALIVE.items():
                 if hasattr(socket, name):
                     sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-            await asyncio.get_running_loop().sock_connect(sock, (address.ip, port))
+            await _connect_now(sock, address.ip, port)
         return sock
 
     async def _attach(self, sock: socket.socket, tls: ssl.SSLContext | None, host: str | None) -> Connection:
@@ -100,6 +101,27 @@ class Dialer:
         if tls is not None:
             transport.set_read_buffer_limits(high=TLS_WAITING)  # type: ignore[attr-defined]  # of TLS transports
         return connection
+
+
+async def _connect_now(sock: socket.socket, ip: str, port: int) -> None:
+    """Connect to just this address. The loops' own sock_connect is not used: uvloop's looks the address up again."""
+    try:
+        sock.connect((ip, port))
+    except BlockingIOError:
+        loop = asyncio.get_running_loop()
+        writable = loop.create_future()
+        loop.add_writer(sock, _settle, writable)
+        try:
+            await writable
+        finally:
+            loop.remove_writer(sock)
+        if code := sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            raise OSError(code, os.strerror(code)) from None
+
+
+def _settle(future: "asyncio.Future[None]") -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 @contextmanager
