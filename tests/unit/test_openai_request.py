@@ -1,0 +1,465 @@
+"""What the dialect sends, what it leaves out and what it refuses."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.golden.exchange import DEPLOYMENT, DIALECT
+from tests.unit.test_openai_golden import judge_request
+from trunkline import v1
+from trunkline_server.core.deployment import Deployment
+from trunkline_server.core.dialect import Dialect
+from trunkline_server.core.errors import CapabilityMissing, GatewayError, InvalidRequest, ProviderOptionRefused
+from trunkline_server.core.http import HttpRequest
+from trunkline_server.core.secret import Secret
+from trunkline_server.providers.registry import DIALECTS, dialect
+
+OPEN = replace(DEPLOYMENT, provider=replace(DEPLOYMENT.provider, allow_provider_options=True))
+NEWER = replace(DEPLOYMENT, upstream_model="gpt-5.6-mini")
+LOCAL = replace(DEPLOYMENT, provider=replace(DEPLOYMENT.provider, name="local", dialect="local"), upstream_model="smol")
+
+
+def text(words: str, **more: Any) -> v1.Block:
+    """A text block."""
+    return v1.Block(text=v1.Text(text=words), **more)
+
+
+def turn(role: "v1.Role.ValueType", *blocks: v1.Block, name: str = "") -> v1.Message:
+    """A message."""
+    return v1.Message(role=role, blocks=blocks, name=name)
+
+
+def asking(*messages: v1.Message, **more: Any) -> v1.CompleteRequest:
+    """A request with a user's turn at its end."""
+    return v1.CompleteRequest(model="small", messages=[*messages, turn(v1.ROLE_USER, text("Hi"))], **more)
+
+
+def sent(
+    request: v1.CompleteRequest, deployment: Deployment = DEPLOYMENT, speaking: Dialect = DIALECT
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Body and paths left out; the body fits the vendor's types."""
+    made = speaking.encode(request, deployment, stream=False)
+    body = json.loads(made.body)
+    if speaking is DIALECT and deployment is not OPEN:
+        judge_request(body)
+    return body, made.left_out
+
+
+def refused(request: v1.CompleteRequest, deployment: Deployment = DEPLOYMENT) -> GatewayError:
+    """The refusal of a request."""
+    with pytest.raises(GatewayError) as caught:
+        DIALECT.encode(request, deployment, stream=False)
+    assert caught.value.violations
+    return caught.value
+
+
+def field_of(error: GatewayError) -> str:
+    """The field that a refusal names."""
+    return error.violations[0].field
+
+
+def media(**fields: Any) -> v1.Block:
+    """A media block."""
+    return v1.Block(media=v1.Media(**fields))
+
+
+MARK = v1.CacheMark()
+
+
+def test_registry_names() -> None:
+    """Each dialect is found under its own name, and an unknown name is not."""
+    assert set(DIALECTS) >= {"openai", "local"}
+    assert all(dialect(name).name == name for name in DIALECTS)
+    with pytest.raises(KeyError):
+        dialect("morse")
+
+
+def test_least_request() -> None:
+    """Nothing that the caller left unset is sent."""
+    body, left_out = sent(asking())
+    assert body == {"model": "gpt-5-mini", "messages": [{"role": "user", "content": "Hi"}]}
+    assert left_out == ()
+
+
+def test_zero_is_sent() -> None:
+    """A scalar that is set to zero is sent as zero."""
+    sampling = v1.Sampling(temperature=0, top_p=0, frequency_penalty=0, presence_penalty=0)
+    body, _ = sent(asking(sampling=sampling, seed=0, logprobs=v1.LogprobsConfig(top=0)))
+    keys = ("temperature", "top_p", "frequency_penalty", "presence_penalty", "seed", "top_logprobs")
+    assert [body[key] for key in keys] == [0] * 6
+    assert body["logprobs"] is True
+
+
+def test_gateway_fields_stay_home() -> None:
+    """Labels, routing, limits in time and the idempotency key are not sent, and not named as left out."""
+    request = asking(
+        labels={"team": "blue"}, idempotency_key="once", routing=v1.RoutingPreferences(denied_regions=["x"])
+    )
+    request.timeouts.idle.seconds = 5
+    assert sent(request) == sent(asking())
+
+
+def headers_of(made: HttpRequest) -> dict[str, str]:
+    """Headers by name; a doubled name would lose one."""
+    assert len(dict(made.headers)) == len(made.headers)
+    return dict(made.headers)
+
+
+def test_operator_headers() -> None:
+    """The operator's headers come along, and stand in place of ours where the names meet."""
+    provider = replace(DEPLOYMENT.provider, headers=(("user-agent", "acme"), ("openai-organization", "org-1")))
+    headers = headers_of(DIALECT.encode(asking(), replace(DEPLOYMENT, provider=provider), stream=True))
+    assert headers["user-agent"] == "acme"
+    assert headers["openai-organization"] == "org-1"
+    assert headers["accept"] == "text/event-stream"
+
+
+@pytest.mark.parametrize("credential", [None, Secret("")])
+def test_no_credential(credential: Secret | None) -> None:
+    """Without a credential none is presented."""
+    provider = replace(DEPLOYMENT.provider, credential=credential)
+    made = DIALECT.encode(asking(), replace(DEPLOYMENT, provider=provider), stream=False)
+    assert "authorization" not in headers_of(made)
+
+
+def test_secrets_are_not_shown() -> None:
+    """Neither the credential nor the prompt is in the request's repr."""
+    shown = repr(DIALECT.encode(asking(), DEPLOYMENT, stream=False))
+    assert "real-key" not in shown
+    assert "Hi" not in shown
+
+
+def test_max_tokens_key() -> None:
+    """The output bound goes under the name that the provider knows."""
+    older = replace(DEPLOYMENT, provider=replace(DEPLOYMENT.provider, max_tokens_key="max_tokens"))
+    assert sent(asking(max_output_tokens=9))[0]["max_completion_tokens"] == 9
+    assert sent(asking(max_output_tokens=9), older)[0]["max_tokens"] == 9
+
+
+def test_stop_sequences_have_a_bound() -> None:
+    """Four stop sequences are sent, five refused."""
+    assert sent(asking(stop=list("abcd")))[0]["stop"] == list("abcd")
+    assert field_of(refused(asking(stop=list("abcde")))) == "stop"
+
+
+def test_only_a_makers_own_can_be_left_out() -> None:
+    """What only its maker reads is left out of a turn and named; the turn's text travels."""
+    blocks = [
+        v1.Block(reasoning=v1.Reasoning(text="hm", opaque=b"1", redacted=True)),
+        v1.Block(provider_opaque=v1.ProviderOpaque(type="search", data=b"{}")),
+        v1.Block(citation=v1.Citation(uri="https://example.org")),
+        v1.Block(text=v1.Text(text="So.", citations=[v1.Citation(uri="https://example.org")]), signature=b"s"),
+        media(mime_type="audio/wav", data=b"RIFF"),
+    ]
+    body, left_out = sent(asking(turn(v1.ROLE_ASSISTANT, *blocks)))
+    assert body["messages"][0] == {"role": "assistant", "content": "So."}
+    ends = ["[0].reasoning", "[1].provider_opaque", "[2].citation", "[3].text.citations", "[3].signature", "[4].media"]
+    assert left_out == tuple(f"messages[0].blocks{end}" for end in ends)
+
+
+def test_a_tools_failure_is_left_out() -> None:
+    """is_error has no place on the wire and is named; each result is a message of its own."""
+    results = [v1.ToolResult(tool_call_id=id_, blocks=[text("no")], is_error=id_ == "b") for id_ in "ab"]
+    body, left_out = sent(asking(turn(v1.ROLE_TOOL, *(v1.Block(tool_result=each) for each in results), name="t")))
+    assert [each.get("tool_call_id") for each in body["messages"]] == ["a", "b", None]
+    assert left_out == ("messages[0].name", "messages[0].blocks[1].tool_result.is_error")
+
+
+def test_arguments_travel_as_they_are() -> None:
+    """Arguments in the history are sent byte for byte, also where they are no JSON; none at all become an object."""
+    calls = [
+        v1.ToolCall(id=str(at), name="f", arguments_json=each) for at, each in enumerate([b'{ "a":1.0}', b"{oops", b""])
+    ]
+    body, _ = sent(asking(turn(v1.ROLE_ASSISTANT, *(v1.Block(tool_call=each) for each in calls))))
+    assert body["messages"][0]["content"] is None
+    assert [each["function"]["arguments"] for each in body["messages"][0]["tool_calls"]] == [
+        '{ "a":1.0}',
+        "{oops",
+        "{}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("message", "field"),
+    [
+        (turn(v1.ROLE_SYSTEM, media(mime_type="image/png", data=b"1")), "blocks[0].media"),
+        (turn(v1.ROLE_USER, media(mime_type="video/mp4", data=b"1")), "blocks[0].media.mime_type"),
+        (turn(v1.ROLE_USER, media(mime_type="audio/flac", data=b"1")), "blocks[0].media.mime_type"),
+        (
+            turn(v1.ROLE_USER, media(mime_type="application/pdf", uri="https://example.org/a.pdf")),
+            "blocks[0].media.uri",
+        ),
+        (turn(v1.ROLE_USER, media(mime_type="image/png", file_id="f")), "blocks[0].media.file_id"),
+        (turn(v1.ROLE_USER, media(mime_type="image/png")), "blocks[0].media.data"),
+        (turn(v1.ROLE_USER, v1.Block(tool_call=v1.ToolCall(id="a", name="f"))), "blocks[0].tool_call"),
+        (turn(v1.ROLE_USER, v1.Block()), "blocks[0]"),
+        (turn(v1.ROLE_UNSPECIFIED, text("x")), "role"),
+        (
+            turn(v1.ROLE_ASSISTANT, v1.Block(tool_call=v1.ToolCall(name="f", arguments_json=b"\xff"))),
+            "blocks[0].tool_call.arguments_json",
+        ),
+        (
+            turn(v1.ROLE_TOOL, v1.Block(tool_result=v1.ToolResult(blocks=[media(mime_type="image/png", data=b"1")]))),
+            "blocks[0].tool_result.blocks[0].media",
+        ),
+    ],
+)
+def test_what_has_no_form_is_refused(message: v1.Message, field: str) -> None:
+    """A block that the provider can't be given is refused before a socket opens, naming its field."""
+    error = refused(asking(message))
+    assert isinstance(error, CapabilityMissing)
+    assert field_of(error) == f"messages[0].{field}"
+
+
+def test_files_stay_at_their_provider() -> None:
+    """A file id goes to the provider that holds the file, and to no other."""
+    block = media(file_id="file-1")
+    block.origin.provider = "openai"
+    body, _ = sent(asking(turn(v1.ROLE_USER, block)))
+    assert body["messages"][0]["content"] == [{"type": "file", "file": {"file_id": "file-1"}}]
+    block.origin.provider = "elsewhere"
+    assert field_of(refused(asking(turn(v1.ROLE_USER, block)))) == "messages[0].blocks[0].media.file_id"
+
+
+def function(name: str, **more: Any) -> v1.Tool:
+    """A function tool."""
+    return v1.Tool(function=v1.FunctionTool(name=name, **more))
+
+
+def provider_tool(dialect_name: str, type_: str, config: bytes = b"") -> v1.Tool:
+    """A tool that a provider defines."""
+    return v1.Tool(provider=v1.ProviderTool(dialect=dialect_name, type=type_, config_json=config))
+
+
+A, B = function("a"), function("b")
+
+
+@pytest.mark.parametrize(
+    ("mode", "allowed", "wire"),
+    [
+        (v1.TOOL_CHOICE_MODE_UNSPECIFIED, [], None),
+        (v1.TOOL_CHOICE_MODE_AUTO, [], "auto"),
+        (v1.TOOL_CHOICE_MODE_NONE, ["a"], "none"),
+        (v1.TOOL_CHOICE_MODE_REQUIRED, [], "required"),
+        (v1.TOOL_CHOICE_MODE_REQUIRED, ["b"], {"type": "function", "function": {"name": "b"}}),
+        (
+            v1.TOOL_CHOICE_MODE_UNSPECIFIED,
+            ["b"],
+            {
+                "type": "allowed_tools",
+                "allowed_tools": {"mode": "auto", "tools": [{"type": "function", "function": {"name": "b"}}]},
+            },
+        ),
+        (
+            v1.TOOL_CHOICE_MODE_REQUIRED,
+            ["a", "c"],
+            {
+                "type": "allowed_tools",
+                "allowed_tools": {
+                    "mode": "required",
+                    "tools": [
+                        {"type": "function", "function": {"name": "a"}},
+                        {"type": "custom", "custom": {"name": "c"}},
+                    ],
+                },
+            },
+        ),
+    ],
+)
+def test_tool_choice(mode: "v1.ToolChoiceMode.ValueType", allowed: list[str], wire: Any) -> None:
+    """Each rule for the calling of tools has its form on the wire."""
+    tools = [A, B, provider_tool("openai", "custom", b'{"custom": {"name": "c"}}')]
+    body, _ = sent(asking(tools=tools, tool_choice=v1.ToolChoice(mode=mode, allowed_tools=allowed)))
+    assert body.get("tool_choice") == wire
+    assert len(body["tools"]) == 3
+
+
+def test_rules_without_tools() -> None:
+    """Rules for no tools are not sent, and a tool that must be called but is not there is refused."""
+    choice = v1.ToolChoice(mode=v1.TOOL_CHOICE_MODE_AUTO, parallel=True)
+    assert sent(asking(tool_choice=choice)) == sent(asking())
+    choice.mode = v1.TOOL_CHOICE_MODE_REQUIRED
+    assert field_of(refused(asking(tool_choice=choice))) == "tool_choice.mode"
+
+
+def test_provider_tools() -> None:
+    """A tool of this dialect travels with its settings and keeps its type; one of another dialect is refused."""
+    tools = [A, provider_tool("openai", "custom", b'{"type": "x", "custom": {"name": "c", "description": "d"}}')]
+    call = v1.Block(tool_call=v1.ToolCall(id="1", name="c", arguments_json=b"free text"))
+    body, _ = sent(asking(turn(v1.ROLE_ASSISTANT, call), tools=tools))
+    assert body["tools"][1] == {"type": "custom", "custom": {"name": "c", "description": "d"}}
+    assert body["messages"][0]["tool_calls"][0] == {
+        "id": "1",
+        "type": "custom",
+        "custom": {"name": "c", "input": "free text"},
+    }
+    assert field_of(refused(asking(tools=[A, provider_tool("anthropic", "bash_1")]))) == "tools[1].provider"
+
+
+SMUGGLED = b'{}},"model":"gpt-5-pro","x":{"y":{}'
+
+
+@pytest.mark.parametrize("schema", [SMUGGLED, b"[]", b"{", b'{"a":"\xff"}', b"{} {}", b"[" * 100_000])
+def test_json_texts_are_checked_before_they_are_embedded(schema: bytes) -> None:
+    """A text that is not one JSON object is refused, so that none can add members to the provider's request."""
+    schemas = v1.JsonSchemaFormat(name="s", schema=schema)
+    for request, field in (
+        (asking(tools=[function("f", parameters_json_schema=schema)]), "tools[0].function.parameters_json_schema"),
+        (asking(response_format=v1.ResponseFormat(json_schema=schemas)), "response_format.json_schema.schema"),
+        (asking(tools=[provider_tool("openai", "custom", schema)]), "tools[0].provider.config_json"),
+    ):
+        error = refused(request)
+        assert isinstance(error, InvalidRequest)
+        assert field_of(error) == field
+
+
+def test_cache_hints_on_newer_models() -> None:
+    """From GPT-5.6 on, cache marks are breakpoints and the time to live an option."""
+    half_an_hour, day = v1.CacheMark(), v1.CacheMark()
+    half_an_hour.ttl.seconds, day.ttl.seconds = 1800, 86400
+    result = v1.Block(tool_result=v1.ToolResult(tool_call_id="1", blocks=[text("t")]), cache_mark=half_an_hour)
+    request = asking(
+        turn(v1.ROLE_SYSTEM, text("s", cache_mark=MARK)),
+        turn(v1.ROLE_USER, text("u"), text("v", cache_mark=day)),
+        turn(v1.ROLE_ASSISTANT, v1.Block(tool_call=v1.ToolCall(id="1", name="a"), cache_mark=MARK)),
+        turn(v1.ROLE_TOOL, result),
+        tools=[v1.Tool(function=v1.FunctionTool(name="a"), cache_mark=MARK)],
+    )
+    request.cache.key = "k"
+    request.cache.ttl.seconds = 3600
+    made = DIALECT.encode(request, NEWER, stream=False)
+    body = json.loads(made.body)
+    parts = [part for message in body["messages"] for part in message["content"] or () if isinstance(part, dict)]
+    marks = [part["prompt_cache_breakpoint"] for part in parts if "prompt_cache_breakpoint" in part]
+    assert marks == [{"mode": "explicit", **more} for more in ({}, {"ttl": "12h"}, {"ttl": "30m"})]
+    assert body["prompt_cache_options"] == {"ttl": "30m"}
+    assert set(made.left_out) == {"messages[2].blocks[0].cache_mark", "tools[0].cache_mark"}
+
+
+@pytest.mark.parametrize("model", ["gpt-4o", "gpt-5.5-pro", "gpt-35-turbo", "o3", "mistral-large"])
+def test_cache_hints_on_older_models(model: str) -> None:
+    """Models that know no breakpoints get none: a hint must not cost the call."""
+    request = asking(turn(v1.ROLE_SYSTEM, text("s", cache_mark=MARK)))
+    request.cache.ttl.seconds = 60
+    body, left_out = sent(request, replace(DEPLOYMENT, upstream_model=model))
+    assert body["messages"][0]["content"] == "s"
+    assert left_out == ("messages[0].blocks[0].cache_mark", "cache.ttl")
+
+
+def options(**members: Any) -> v1.CompleteRequest:
+    """A request with provider options of this dialect."""
+    return asking(provider_options={"openai": json.dumps(members).encode()})
+
+
+def test_provider_options_are_added() -> None:
+    """With permission, members that the dialect does not own are added as they are."""
+    body, left_out = sent(options(user="u", web_search_options={"search_context_size": "low"}), OPEN)
+    assert body["user"] == "u"
+    assert body["web_search_options"] == {"search_context_size": "low"}
+    assert left_out == ()
+
+
+def test_other_dialects_options_are_left_out() -> None:
+    """Options for other dialects are named and ignored, with or without permission."""
+    request = asking(provider_options={"anthropic": b"whatever", "local": b"{}"})
+    for deployment in (DEPLOYMENT, OPEN):
+        assert sent(request, deployment)[1] == ('provider_options["anthropic"]', 'provider_options["local"]')
+
+
+def test_permission_comes_first() -> None:
+    """Without permission options are refused whatever they hold, and whatever else is wrong."""
+    for request in (
+        options(user="u"),
+        options(model="m"),
+        asking(provider_options={"openai": b"{"}, stop=list("abcde")),
+    ):
+        error = refused(request)
+        assert isinstance(error, ProviderOptionRefused)
+        assert field_of(error) == 'provider_options["openai"]'
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        "model",
+        "models",
+        "stream",
+        "stream_options",
+        "n",
+        "max_tokens",
+        "max_completion_tokens",
+        "service_tier",
+        "store",
+        "messages",
+        "tools",
+        "functions",
+        "function_call",
+        "background",
+        "temperature",
+        "prompt_cache_options",
+        "min_p",
+    ],
+)
+def test_owned_members_are_refused(member: str) -> None:
+    """Members that the dialect writes, or that choose model, shape, number, bound, tier or storage, are refused."""
+    error = refused(options(user="u", **{member: None}), OPEN)
+    assert isinstance(error, ProviderOptionRefused)
+    assert field_of(error) == f'provider_options["openai"].{member}'
+
+
+def test_members_can_not_be_spelt_around() -> None:
+    """An escaped name is the same name."""
+    request = asking(provider_options={"openai": b'{"\\u0073ervice_tier": "priority"}'})
+    assert field_of(refused(request, OPEN)) == 'provider_options["openai"].service_tier'
+
+
+@pytest.mark.parametrize("data", [b"[]", b"{", b"", b"\xff"])
+def test_options_have_to_be_an_object(data: bytes) -> None:
+    """Options that are no JSON object are refused."""
+    assert field_of(refused(asking(provider_options={"openai": data}), OPEN)) == 'provider_options["openai"]'
+
+
+def test_every_member_sent_is_owned() -> None:
+    """No member of a full request can be set by provider options as well."""
+    request = asking(
+        tools=[A],
+        tool_choice=v1.ToolChoice(mode=v1.TOOL_CHOICE_MODE_AUTO, parallel=True),
+        response_format=v1.ResponseFormat(json=v1.JsonFormat()),
+        sampling=v1.Sampling(temperature=1, top_p=1, top_k=1, min_p=0, frequency_penalty=0, presence_penalty=0),
+        reasoning=v1.ReasoningConfig(effort=v1.REASONING_EFFORT_LOW),
+        max_output_tokens=1,
+        stop=["a"],
+        seed=1,
+        logprobs=v1.LogprobsConfig(top=1),
+        cache=v1.CacheConfig(key="k"),
+    )
+    request.cache.ttl.seconds = 1
+    members: set[str] = set()
+    for speaking, deployment in ((DIALECT, NEWER), (dialect("local"), LOCAL)):
+        members |= set(json.loads(speaking.encode(request, deployment, stream=True).body))
+    assert len(members) > 20
+    for member in members:
+        assert field_of(refused(options(**{member: 1}), OPEN)).endswith(f".{member}")
+
+
+def test_local_model() -> None:
+    """llama.cpp gets what it knows: one kind of instructions, modes instead of objects, and the sampling it has."""
+    refusal = v1.Block(text=v1.Text(text="No.", is_refusal=True))
+    request = asking(
+        turn(v1.ROLE_DEVELOPER, text("d")),
+        turn(v1.ROLE_ASSISTANT, refusal),
+        tools=[A, B],
+        tool_choice=v1.ToolChoice(mode=v1.TOOL_CHOICE_MODE_REQUIRED, allowed_tools=["b"]),
+        sampling=v1.Sampling(top_k=40, min_p=0.05),
+        reasoning=v1.ReasoningConfig(effort=v1.REASONING_EFFORT_LOW),
+        cache=v1.CacheConfig(key="k"),
+        stop=list("abcdefgh"),
+    )
+    body, left_out = sent(request, LOCAL, dialect("local"))
+    assert [each["role"] for each in body["messages"]] == ["system", "assistant", "user"]
+    assert body["messages"][1]["content"] == "No."
+    assert (body["tool_choice"], len(body["tools"]), body["tools"][0]["function"]["name"]) == ("required", 1, "b")
+    assert (body["top_k"], body["min_p"], len(body["stop"])) == (40, 0.05, 8)
+    assert left_out == ("reasoning.effort", "cache.key")
