@@ -42,7 +42,7 @@ class Supervised:
             self.config.write_text(config)
         self.ready_file = folder / "ready.json"
         self.lines: list[str] = []
-        self.children: list[psutil.Process] = []
+        self._pidfds: dict[psutil.Process, int] = {}
         self._calls: list[Call] = []
         self._news = asyncio.Condition()
         self._wait = wait
@@ -84,9 +84,11 @@ class Supervised:
             self.note_children()
             self.process.kill()
         await self.process.wait()
-        _, left = await asyncio.to_thread(psutil.wait_procs, self.children, 2)
+        left = await self.orphans()
         for child in left:
             child.kill()
+        for watched in self._pidfds.values():
+            os.close(watched)
         await self._reading
         assert not left, "children have outlived their supervisor"
 
@@ -100,8 +102,19 @@ class Supervised:
             self._news.notify_all()
 
     def note_children(self):
-        known = {child.pid for child in self.children}
-        self.children += [child for child in self.psutil.children(recursive=True) if child.pid not in known]
+        for child in self.psutil.children(recursive=True):
+            if child not in self._pidfds:
+                with contextlib.suppress(ProcessLookupError):
+                    self._pidfds[child] = os.pidfd_open(child.pid)
+
+    @property
+    def children(self):
+        return list(self._pidfds)
+
+    async def orphans(self, within_s=2.0):
+        """The children that have not ended by then. One that nobody has reaped yet has ended."""
+        ended = await asyncio.gather(*(_ended(pidfd, within_s) for pidfd in self._pidfds.values()))
+        return [child for child, gone in zip(self._pidfds, ended, strict=True) if not gone]
 
     def count(self, text):
         return sum(text in line for line in self.lines)
@@ -146,6 +159,20 @@ class Supervised:
             return await call.ask("state")
         finally:
             call.close()
+
+
+async def _ended(pidfd, within_s):
+    """Whether the process ends in time."""
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(pidfd, ended.set)
+    try:
+        async with asyncio.timeout(within_s):
+            await ended.wait()
+    except TimeoutError:
+        return False
+    finally:
+        loop.remove_reader(pidfd)
+    return True
 
 
 class Call:
