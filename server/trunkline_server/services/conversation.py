@@ -4,7 +4,7 @@ A turn of the model is replayed as it came, so nothing is asked of texts, argume
 providers wrote.
 """
 
-from collections.abc import Collection
+from collections.abc import Sequence
 from typing import Final
 
 from trunkline import v1
@@ -43,11 +43,12 @@ class Conversation:
         self._calls: set[str] = set()
         self._blocks = 0
 
-    def check(self, messages: Collection[v1.Message]) -> None:
+    def check(self, messages: Sequence[v1.Message]) -> None:
         """Notes what is wrong with the messages."""
         if not self._violations.count(len(messages), "messages", MAX_MESSAGES):
             return
-        for index, message in enumerate(messages):
+        # A slice of a repeated field is a list, which is gone through at half the price. Its length is bounded by now.
+        for index, message in enumerate(messages[:]):
             kinds = _OF_ROLE.get(message.role)
             if kinds is None:
                 self._violations.add(f"messages[{index}].role", "not set or not known; set one of Role")
@@ -65,7 +66,7 @@ class Conversation:
         # A model may answer with nothing, and its turn is replayed as it came.
         if not blocks and message.role != v1.ROLE_ASSISTANT:
             self._violations.add(f"messages[{index}].blocks", "empty; add a block, or leave the message out")
-        for place, block in enumerate(blocks):
+        for place, block in enumerate(blocks[:]):
             kind = block.WhichOneof("kind")
             if kind not in kinds:
                 self._violations.add(f"messages[{index}].blocks[{place}]", _misplaced(kind, message.role))

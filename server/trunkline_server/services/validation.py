@@ -5,7 +5,7 @@
 3. It is in the path of each call: only fields that are set are looked at, and paths are written only when needed.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 from trunkline import v1
@@ -56,7 +56,7 @@ def _model(violations: Violations, model: str) -> None:
     violations.bound(model, "model", MAX_MODEL_BYTES)
 
 
-def _messages(violations: Violations, messages: Collection[v1.Message]) -> None:
+def _messages(violations: Violations, messages: Sequence[v1.Message]) -> None:
     Conversation(violations).check(messages)
 
 
