@@ -1,0 +1,172 @@
+"""How commands that call a gateway speak: to people on a terminal, to machines in JSON.
+
+1. Text of a model is printed as it came. On a terminal alone, control characters are made visible, so that an answer
+   can't drive the terminal.
+2. stdout carries answers; all else goes to stderr.
+3. A failure says what was wrong, by which reason, and how to mend it. There is no traceback.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final, TypeVar
+
+import click
+
+import trunkline
+from trunkline import v1
+
+__all__ = [
+    "connect",
+    "error_as_dict",
+    "gateway_options",
+    "note",
+    "print_failure",
+    "print_json",
+    "reported",
+    "tokens",
+    "usage_as_dict",
+    "write_text",
+]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_KEPT: Final = frozenset(map(ord, "\n\t"))
+_VISIBLE: Final = {
+    **{code: 0x2400 + code for code in range(0x20) if code not in _KEPT},
+    **dict.fromkeys(range(0x7F, 0xA0), 0xFFFD),
+}
+"""Control characters to their pictures (U+2400 and on), the C1 block to the replacement character."""
+
+_MENDS: Final = {
+    "MODEL_NOT_FOUND": "`trunkline models` lists the models you can ask for.",
+    "UNAUTHENTICATED": "Set TRUNKLINE_API_KEY to a valid key.",
+    "CREDENTIAL_MISSING": "The operator gives the provider a key in trunkline.yaml; `trunkline check` tells which.",
+    "UPSTREAM_AUTH_FAILED": "The operator has to renew the provider's key in trunkline.yaml.",
+    "CONTEXT_LENGTH_EXCEEDED": "Send less: a shorter prompt, or a conversation begun anew.",
+}
+_MENDS_BY_CODE: Final = {
+    "DEADLINE_EXCEEDED": "Allow more time with --timeout.",
+    "UNAVAILABLE": "Try again in a moment.",
+}
+
+
+def gateway_options(command: F) -> F:
+    """The options of every command that calls a gateway."""
+    target = click.option("--target", metavar="ADDRESS", help="host:port or unix:/path.  [env: TRUNKLINE_TARGET]")
+    timeout = click.option(
+        "--timeout",
+        type=click.FloatRange(min=0, min_open=True, max=86_400),
+        metavar="SECONDS",
+        help="Most time that a call may take.",
+    )
+    return target(timeout(command))
+
+
+def connect(target: str | None, timeout: float | None) -> "trunkline.Client":
+    """A client. Loads gRPC, which is why nothing before the first call may need it."""
+    try:
+        return trunkline.Client(target) if timeout is None else trunkline.Client(target, timeout=timeout)
+    except ValueError as wrong:
+        raise click.UsageError(str(wrong)) from None
+
+
+@contextmanager
+def reported(client: "trunkline.Client", *, as_json: bool = False) -> Iterator[None]:
+    """Turns a failure into words (or JSON) and exit code 1, an interrupt into 130."""
+    try:
+        yield
+    except trunkline.TrunklineError as failure:
+        if as_json:
+            print_json({"error": error_as_dict(failure)})
+        else:
+            print_failure(failure, client.target)
+        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        click.echo(err=True)
+        raise SystemExit(130) from None
+
+
+def print_failure(failure: "trunkline.TrunklineError", target: str) -> None:
+    """Tell a person what failed and what to do about it."""
+    if failure.code == "UNAVAILABLE" and not failure.reason:
+        _print_unreachable(failure, target)
+        return
+    click.secho(f"error: {failure.message}", fg="red", err=True)
+    for violation in failure.violations:
+        line = f"{violation.field}: {violation.description}"
+        if line != failure.message:
+            note(f"  {line}")
+    said_by = f", said by {failure.domain}" if failure.domain else ""
+    note(f"  reason: {failure.reason or 'none given'} ({failure.code}{said_by})")
+    if failure.request_id:
+        note(f"  request id: {failure.request_id}")
+    mend = _mend(failure)
+    if mend:
+        click.echo(mend, err=True)
+
+
+def _print_unreachable(failure: "trunkline.TrunklineError", target: str) -> None:
+    click.secho(f"error: no gateway answers at {target}", fg="red", err=True)
+    note(f"  {failure.message}")
+    click.echo("Start one with `trunkline serve`, or name another with --target or TRUNKLINE_TARGET.", err=True)
+
+
+def _mend(failure: "trunkline.TrunklineError") -> str:
+    if failure.retry_after is not None:
+        return f"Try again after {failure.retry_after.total_seconds():g} s."
+    return _MENDS.get(failure.reason) or _MENDS_BY_CODE.get(failure.code, "")
+
+
+def error_as_dict(failure: "trunkline.TrunklineError") -> dict[str, Any]:
+    """A failure for machines."""
+    return {
+        "code": failure.code,
+        "reason": failure.reason,
+        "domain": failure.domain,
+        "message": failure.message,
+        "retry_after_s": None if failure.retry_after is None else failure.retry_after.total_seconds(),
+        "violations": [{"field": each.field, "description": each.description} for each in failure.violations],
+        "request_id": failure.request_id,
+    }
+
+
+def usage_as_dict(usage: v1.Usage) -> dict[str, Any]:
+    """The numbers that are known, by the names of the contract, and how they are known."""
+    numbers = {field.name: value for field, value in usage.ListFields() if field.cpp_type == field.CPPTYPE_INT64}
+    sources = {
+        name: v1.UsageSource.Name(getattr(usage, name)).removeprefix("USAGE_SOURCE_")
+        for name in ("input_source", "output_source")
+    }
+    return numbers | {name: source for name, source in sources.items() if source != "UNSPECIFIED"}
+
+
+def tokens(usage: v1.Usage) -> str:
+    """Usage in a few words: "12 tokens in, about 40 out"."""
+    into = _count(usage, "input_tokens", usage.input_source)
+    out = _count(usage, "output_tokens", usage.output_source)
+    return f"{into} tokens in, {out} out"
+
+
+def _count(usage: v1.Usage, name: str, source: "v1.UsageSource.ValueType") -> str:
+    if not usage.HasField(name):  # type: ignore[arg-type] # a plain str, where the stub lists the names
+        return "?"
+    about = "" if source in (v1.USAGE_SOURCE_PROVIDER, v1.USAGE_SOURCE_UNSPECIFIED) else "about "
+    return f"{about}{getattr(usage, name)}"
+
+
+def note(text: str) -> None:
+    """A remark, dimly, on stderr."""
+    click.secho(text, dim=True, err=True)
+
+
+def write_text(piece: str) -> None:
+    """A piece of a model's text on stdout, now."""
+    sys.stdout.write(piece.translate(_VISIBLE) if sys.stdout.isatty() else piece)
+    sys.stdout.flush()
+
+
+def print_json(value: Any) -> None:
+    """One JSON value on stdout."""
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
