@@ -202,7 +202,9 @@ class CompleteRequest(_message.Message):
     """Makes repeats of this call safe: calls of one principal with the same key run once. At most 128 bytes."""
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[_message_pb2.Message]:
-        """The conversation so far, oldest first. Required, at most 4,096 messages."""
+        """The conversation so far, oldest first. Required, at most 4,096 messages with at most 16,384 blocks in all. A
+        ToolResult answers a ToolCall that stands before it, and the last message leaves no call unanswered.
+        """
 
     @_builtins.property
     def tools(self) -> _containers.RepeatedCompositeFieldContainer[_tool_pb2.Tool]:
@@ -566,19 +568,19 @@ class RoutingPreferences(_message.Message):
     """Refuse the call if it could cost more, in thousand-millionths of a US dollar."""
     @_builtins.property
     def allowed_providers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Only these providers. Empty: all that the principal may use."""
+        """Only these providers, at most 256. Empty: all that the principal may use."""
 
     @_builtins.property
     def denied_providers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """None of these providers."""
+        """None of these providers, at most 256."""
 
     @_builtins.property
     def allowed_regions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Only these regions. Empty: all."""
+        """Only these regions, at most 256. Empty: all."""
 
     @_builtins.property
     def denied_regions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """None of these regions."""
+        """None of these regions, at most 256."""
 
     @_builtins.property
     def fallback_models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

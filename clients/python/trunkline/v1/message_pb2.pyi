@@ -99,7 +99,7 @@ class Message(_message.Message):
     """Name of the participant, for providers that tell several speakers of one role apart. At most 64 bytes."""
     @_builtins.property
     def blocks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Block]:
-        """What is said, in order. Order is kept in both directions."""
+        """What is said, in order. Order is kept in both directions. Required; only an assistant may have said nothing."""
 
     def __init__(
         self,
@@ -324,7 +324,7 @@ class ToolResult(_message.Message):
     """Name of the tool, for providers that want it with the result."""
     @_builtins.property
     def blocks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Block]:
-        """The result: text or media."""
+        """The result: text or media, no further tool results."""
 
     def __init__(
         self,

@@ -132,9 +132,9 @@ class ProviderTool(_message.Message):
     TYPE_FIELD_NUMBER: _builtins.int
     CONFIG_JSON_FIELD_NUMBER: _builtins.int
     dialect: _builtins.str
-    """The dialect that understands it: "openai", "anthropic". It goes to no other."""
+    """The dialect that understands it: "openai", "anthropic". It goes to no other. Required."""
     type: _builtins.str
-    """The provider's name of the tool's type: "web_search_20250305"."""
+    """The provider's name of the tool's type: "web_search_20250305". Required."""
     config_json: _builtins.bytes
     """Its settings: a JSON object in UTF-8, added to the provider's tool entry."""
     def __init__(
@@ -167,7 +167,7 @@ class ToolChoice(_message.Message):
     """Whether several tools may be called in one turn. Unset: the provider's default."""
     @_builtins.property
     def allowed_tools(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Only these tools may be called; empty: all. With TOOL_CHOICE_MODE_REQUIRED one name forces that tool."""
+        """Only these tools may be called, at most 512; empty: all. With TOOL_CHOICE_MODE_REQUIRED one name forces that tool."""
 
     def __init__(
         self,
