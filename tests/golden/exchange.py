@@ -12,7 +12,7 @@ error.json                    the failure, where there is one; after the events 
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -133,8 +133,3 @@ def feed_all(decoder: StreamDecoder, pieces: Iterable[bytes]) -> tuple[list[v1.S
     except UpstreamError as error:
         return events, error
     return events, None
-
-
-def header(headers: Mapping[str, str]) -> dict[str, str]:
-    """Headers as the dialect gets them: names in lower case."""
-    return {name.lower(): value for name, value in headers.items()}

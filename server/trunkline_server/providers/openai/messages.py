@@ -19,6 +19,9 @@ __all__ = ["Messages"]
 
 _HALF_AN_HOUR_S: Final = 1800
 
+_At = tuple[int, ...]
+"""Where a block is: message, block, and block within a tool result. Paths are spelt only where one is told."""
+
 
 class Messages:
     """Writes turns, in order. `wire` is the result, `left_out` the paths of what could not travel."""
@@ -34,7 +37,7 @@ class Messages:
         """Names of tools whose calls carry free text instead of arguments."""
         self.wire: list[dict[str, Any]] = []
         self.left_out: list[str] = []
-        self._turns: dict[int, Callable[[str, v1.Message], None]] = {
+        self._turns: dict[int, Callable[[int, v1.Message], None]] = {
             v1.ROLE_SYSTEM: self._system,
             v1.ROLE_DEVELOPER: self._developer,
             v1.ROLE_USER: self._user,
@@ -45,143 +48,143 @@ class Messages:
     def write(self, messages: Sequence[v1.Message]) -> None:
         """Add these turns. Raises CapabilityMissing."""
         for index, message in enumerate(messages):
-            path = f"messages[{index}]"
             turn = self._turns.get(message.role)
             if turn is None:
-                raise missing(f"{path}.role", "this provider knows no such role")
-            turn(path, message)
+                raise missing(f"messages[{index}].role", "this provider knows no such role")
+            turn(index, message)
 
-    def _system(self, path: str, message: v1.Message) -> None:
-        self._instructions("system", path, message)
+    def _system(self, place: int, message: v1.Message) -> None:
+        self._instructions("system", place, message)
 
-    def _developer(self, path: str, message: v1.Message) -> None:
-        self._instructions("developer" if self._quirks.developer_role else "system", path, message)
+    def _developer(self, place: int, message: v1.Message) -> None:
+        self._instructions("developer" if self._quirks.developer_role else "system", place, message)
 
-    def _instructions(self, role: str, path: str, message: v1.Message) -> None:
+    def _instructions(self, role: str, place: int, message: v1.Message) -> None:
         parts = []
         for index, block in enumerate(message.blocks):
-            block_path = f"{path}.blocks[{index}]"
+            at = (place, index)
             if block.WhichOneof("kind") == "text":
-                parts.append(self._text(block_path, block))
+                parts.append(self._text(at, block))
             else:
-                self._unfit(block_path, block)
+                self._unfit(at, block)
         self._add({"role": role, "content": _content(parts)}, message.name)
 
-    def _user(self, path: str, message: v1.Message) -> None:
+    def _user(self, place: int, message: v1.Message) -> None:
         parts = []
         for index, block in enumerate(message.blocks):
-            block_path = f"{path}.blocks[{index}]"
+            at = (place, index)
             kind = block.WhichOneof("kind")
             if kind == "text":
-                parts.append(self._text(block_path, block))
+                parts.append(self._text(at, block))
             elif kind == "media":
-                parts.append(self._media(block_path, block))
+                parts.append(self._media(at, block))
             else:
-                self._unfit(block_path, block)
+                self._unfit(at, block)
         self._add({"role": "user", "content": _content(parts)}, message.name)
 
-    def _assistant(self, path: str, message: v1.Message) -> None:
+    def _assistant(self, place: int, message: v1.Message) -> None:
         parts: list[dict[str, Any]] = []
         calls: list[dict[str, Any]] = []
         for index, block in enumerate(message.blocks):
-            block_path = f"{path}.blocks[{index}]"
+            at = (place, index)
             kind = block.WhichOneof("kind")
             if kind == "text":
-                parts.append(
-                    self._refusal(block_path, block) if block.text.is_refusal else self._text(block_path, block)
-                )
+                parts.append(self._refusal(at, block) if block.text.is_refusal else self._text(at, block))
             elif kind == "tool_call":
-                calls.append(self._call(block_path, block))
+                calls.append(self._call(at, block))
             elif kind == "media":
                 # Sound that the model spoke: its transcript is a text block beside it and does travel.
-                self._leave_out(block_path, block, "media")
+                self._leave_out(at, block, "media")
             else:
-                self._unfit(block_path, block)
+                self._unfit(at, block)
         turn: dict[str, Any] = {"role": "assistant", "content": _content(parts) if parts or not calls else None}
         if calls:
             turn["tool_calls"] = calls
         self._add(turn, message.name)
 
-    def _tool(self, path: str, message: v1.Message) -> None:
+    def _tool(self, place: int, message: v1.Message) -> None:
         if message.name:
-            self.left_out.append(f"{path}.name")
+            self.left_out.append(f"messages[{place}].name")
         for index, block in enumerate(message.blocks):
-            block_path = f"{path}.blocks[{index}]"
+            at = (place, index)
             if block.WhichOneof("kind") == "tool_result":
-                self._result(block_path, block)
+                self._result(at, block)
             else:
-                self._unfit(block_path, block)
+                self._unfit(at, block)
 
-    def _result(self, path: str, block: v1.Block) -> None:
+    def _result(self, at: _At, block: v1.Block) -> None:
         result = block.tool_result
         parts = []
         for index, inner in enumerate(result.blocks):
-            inner_path = f"{path}.tool_result.blocks[{index}]"
+            inner_at = (*at, index)
             kind = inner.WhichOneof("kind")
             if kind == "text":
-                parts.append(self._text(inner_path, inner))
+                parts.append(self._text(inner_at, inner))
             elif kind == "media":
-                raise missing(f"{inner_path}.media", "this provider takes text only as the result of a tool")
+                raise missing(f"{_path(inner_at)}.media", "this provider takes text only as the result of a tool")
             else:
-                self._unfit(inner_path, inner)
+                self._unfit(inner_at, inner)
         if result.is_error:
             # The wire has no place for it; the model has to see from the text that the tool failed.
-            self.left_out.append(f"{path}.tool_result.is_error")
-        self._envelope(path, block, parts[-1] if parts else None)
+            self.left_out.append(f"{_path(at)}.tool_result.is_error")
+        self._envelope(at, block, parts[-1] if parts else None)
         self.wire.append({"role": "tool", "tool_call_id": result.tool_call_id, "content": _content(parts)})
 
-    def _text(self, path: str, block: v1.Block) -> dict[str, Any]:
-        part: dict[str, Any] = {"type": "text", "text": block.text.text}
-        if block.text.citations:
-            self.left_out.append(f"{path}.text.citations")
-        self._envelope(path, block, part)
+    def _text(self, at: _At, block: v1.Block) -> dict[str, Any]:
+        text = block.text
+        part: dict[str, Any] = {"type": "text", "text": text.text}
+        if text.citations:
+            self.left_out.append(f"{_path(at)}.text.citations")
+        self._envelope(at, block, part)
         return part
 
-    def _refusal(self, path: str, block: v1.Block) -> dict[str, Any]:
+    def _refusal(self, at: _At, block: v1.Block) -> dict[str, Any]:
         if not self._quirks.refusal_parts:
-            return self._text(path, block)
-        self._envelope(path, block, None)
+            return self._text(at, block)
+        self._envelope(at, block, None)
         return {"type": "refusal", "refusal": block.text.text}
 
-    def _media(self, path: str, block: v1.Block) -> dict[str, Any]:
+    def _media(self, at: _At, block: v1.Block) -> dict[str, Any]:
         maker = block.origin.provider
         if block.media.file_id and maker and maker != self._provider:
-            raise missing(f"{path}.media.file_id", "the file is at another provider; send its data")
-        part = media_part(block.media, f"{path}.media", files=self._quirks.files)
-        self._envelope(path, block, part)
+            raise missing(f"{_path(at)}.media.file_id", "the file is at another provider; send its data")
+        part = media_part(block.media, f"{_path(at)}.media", files=self._quirks.files)
+        self._envelope(at, block, part)
         return part
 
-    def _call(self, path: str, block: v1.Block) -> dict[str, Any]:
+    def _call(self, at: _At, block: v1.Block) -> dict[str, Any]:
         call = block.tool_call
-        self._envelope(path, block, None)
+        self._envelope(at, block, None)
         try:
             arguments = call.arguments_json.decode()
         except UnicodeDecodeError as error:
-            raise missing(f"{path}.tool_call.arguments_json", "the provider takes UTF-8 only") from error
+            raise missing(f"{_path(at)}.tool_call.arguments_json", "the provider takes UTF-8 only") from error
         if call.name in self._custom_tools:
             return {"id": call.id, "type": "custom", "custom": {"name": call.name, "input": arguments}}
         # A call without arguments may have come back as an empty text, which some servers then fail to parse.
         return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments or "{}"}}
 
-    def _unfit(self, path: str, block: v1.Block) -> None:
+    def _unfit(self, at: _At, block: v1.Block) -> None:
         """A block that has no place in this turn: what only its maker reads is left out, anything else refused."""
         kind = block.WhichOneof("kind")
         if kind in ("reasoning", "provider_opaque", "citation"):
-            self._leave_out(path, block, kind)
+            self._leave_out(at, block, kind)
         else:
-            raise missing(f"{path}.{kind}" if kind else path, "this provider takes no such block in this turn")
+            raise missing(
+                f"{_path(at)}.{kind}" if kind else _path(at), "this provider takes no such block in this turn"
+            )
 
-    def _leave_out(self, path: str, block: v1.Block, kind: str) -> None:
-        self.left_out.append(f"{path}.{kind}")
-        self._envelope(path, block, None)
+    def _leave_out(self, at: _At, block: v1.Block, kind: str) -> None:
+        self.left_out.append(f"{_path(at)}.{kind}")
+        self._envelope(at, block, None)
 
-    def _envelope(self, path: str, block: v1.Block, part: dict[str, Any] | None) -> None:
+    def _envelope(self, at: _At, block: v1.Block, part: dict[str, Any] | None) -> None:
         """What hangs on a block of any kind: its signature has no form, its cache mark has one on content parts."""
         if block.signature:
-            self.left_out.append(f"{path}.signature")
+            self.left_out.append(f"{_path(at)}.signature")
         if block.HasField("cache_mark"):
             if part is None or not self._breakpoints:
-                self.left_out.append(f"{path}.cache_mark")
+                self.left_out.append(f"{_path(at)}.cache_mark")
             else:
                 part["prompt_cache_breakpoint"] = _breakpoint(block.cache_mark)
 
@@ -189,6 +192,11 @@ class Messages:
         if name:
             turn["name"] = name
         self.wire.append(turn)
+
+
+def _path(at: _At) -> str:
+    message, block, *inner = at
+    return f"messages[{message}].blocks[{block}]" + "".join(f".tool_result.blocks[{index}]" for index in inner)
 
 
 def _breakpoint(mark: v1.CacheMark) -> dict[str, str]:

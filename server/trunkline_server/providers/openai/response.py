@@ -68,7 +68,7 @@ def call_id(response_id: str, number: int) -> str:
 
 def _choice(answer: Answer) -> Choice:
     for choice in answer.choices or ():
-        if choice.index == 0:
+        if not choice.index:
             return choice
     raise UpstreamMalformed("the provider sent an answer without a choice")
 
@@ -117,10 +117,12 @@ class _Blocks:
 
     def _add_citations(self, message: Message, text: str) -> None:
         """To the text they speak of; as blocks of their own where there is no text."""
+        if not message.annotations:
+            return
         offsets = TextOffsets()
         offsets.add(text)
         home = next((block.text for block in self.made if block.HasField("text") and not block.text.is_refusal), None)
-        for annotation in message.annotations or ():
+        for annotation in message.annotations:
             citation = citation_of(annotation, offsets)
             if citation is None:
                 continue

@@ -172,7 +172,7 @@ class ChatStreamDecoder:
         if chunk.usage is not None:
             self._usage = chunk.usage
         for choice in chunk.choices or ():
-            if choice.index == 0:
+            if not choice.index:
                 self._take_choice(choice, events)
 
     def _learn(self, chunk: Chunk) -> None:

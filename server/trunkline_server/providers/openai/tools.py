@@ -62,7 +62,7 @@ class Tools:
 
     def _choose(self, choice: v1.ToolChoice) -> None:
         """Without tools there is nothing to choose, and the provider refuses rules for nothing."""
-        if not self._types and "tools" not in self.members:
+        if "tools" not in self.members:
             if choice.mode == v1.TOOL_CHOICE_MODE_REQUIRED:
                 raise missing("tool_choice.mode", "a tool has to be called and none is given; add tools")
             return
