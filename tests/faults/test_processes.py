@@ -7,8 +7,10 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from tests.fakes.provider import FakeProvider, stream_text
 from tests.fakes.supervised import LOCAL, PLAIN, STAND_INS, Supervised
 from trunkline import v1
+from trunkline.v1.completion_pb2_grpc import CompletionStub
 from trunkline.v1.models_pb2_grpc import ModelsStub
 
 
@@ -53,6 +55,51 @@ async def test_a_killed_worker_is_back_within_two_seconds(tmp_path):
             assert [model.name for model in answer.models] == ["fast"]
         await gateway.said("is back")
         assert now() - began < 2
+
+
+@pytest.mark.parametrize("modules", [STAND_INS, {}], ids=["stand-ins", "real"])
+async def test_a_killed_worker_takes_its_unix_socket_back(tmp_path, modules):
+    """The file that kill -9 left behind is served again by the new worker, and is gone at the end."""
+    path = tmp_path / "gate.sock"
+    async with Supervised(tmp_path, modules=modules, listen=f"unix:{path}") as gateway:
+        child(gateway, "worker").kill()
+        await gateway.said("worker 0 is back")
+        (await gateway.call()).close()
+        gateway.signal()
+        assert await gateway.exit_code() == 0
+        assert not path.exists()
+
+
+async def test_calls_of_a_real_worker_end_in_a_drain(tmp_path):
+    """A stream that runs at SIGTERM comes to its end with every event, and the gateway exits with code 0 after it."""
+    async with FakeProvider() as provider:
+        provider.script = stream_text("and so on " * 20, chunks=20, interval_s=0.05)
+        config = (PLAIN % "fast").replace("http://127.0.0.1:8000/v1", provider.base_url)
+        async with Supervised(tmp_path, config, modules={}, workers=2) as gateway:
+            async with grpc.aio.insecure_channel(gateway.ready["listen"][0]) as channel:
+                request = v1.CompleteRequest(
+                    model="fast",
+                    messages=[v1.Message(role=v1.ROLE_USER, blocks=[v1.Block(text=v1.Text(text="go on"))])],
+                )
+                stream = CompletionStub(channel).StreamComplete(request, timeout=30)
+                events = list((await stream.read()).events)
+                gateway.signal()
+                await gateway.said("draining: 1 open calls")
+                while (message := await stream.read()) is not grpc.aio.EOF:
+                    events.extend(message.events)
+            assert events[-1].finished.finish_reason == v1.FINISH_REASON_STOP
+            assert await gateway.exit_code() == 0
+
+
+async def test_a_real_worker_takes_a_new_configuration(tmp_path):
+    """A model that appears in the file is served within the next looks at it, by the same worker."""
+    async with Supervised(tmp_path, modules={}, limits={"poll_s": 0.05}) as gateway:
+        gateway.config.write_text(PLAIN % "slow")
+        await gateway.said("generation 2 of the configuration is in effect")
+        async with grpc.aio.insecure_channel(gateway.ready["listen"][0]) as channel:
+            answer = await ModelsStub(channel).ListModels(v1.ListModelsRequest(), timeout=5)
+        assert [model.name for model in answer.models] == ["slow"]
+        assert gateway.count("is gone") == 0
 
 
 async def test_a_worker_that_ends_by_itself_is_replaced(tmp_path):
