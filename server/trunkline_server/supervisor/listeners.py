@@ -54,7 +54,7 @@ class Listeners:
         return tuple(address for address in self.addresses if index == 0 or not address.startswith(_UNIX))
 
     def note_files(self) -> None:
-        """Remembers which socket files are ours, once worker 0 has made them."""
+        """Remembers which socket files are ours; each new worker 0 makes them anew."""
         for path in self._files:
             with contextlib.suppress(OSError):
                 self._files[path] = _identity(path)

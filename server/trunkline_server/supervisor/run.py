@@ -78,7 +78,6 @@ class Supervisor:
         if self._serving.is_set() or self._stop.is_set() or not (self._workers.all_up and self._probes.up):
             return
         self._serving.set()
-        self._listeners.note_files()
         self._announcement.make(
             listen=self._listeners.addresses, workers=len(self._workers), probe=self._probes.address
         )

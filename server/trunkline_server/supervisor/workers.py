@@ -63,7 +63,6 @@ class Workers:
     async def drain(self, at_once: asyncio.Event) -> None:
         """Has all end their calls and exit; returns when they have, their time is over, or `at_once` is set."""
         settings = self._plan.settings
-        logger.info("{} calls in flight", sum(keeper.in_flight for keeper in self._keepers))
         for keeper in self._keepers:
             keeper.no_more_lives()
             if keeper.up:
@@ -115,6 +114,7 @@ class Workers:
 
     def _heard(self, name: str, message: control.Message) -> None:
         if isinstance(message, control.Ready):
+            self._listeners.note_files()
             self._changed()
         elif isinstance(message, control.Configured):
             self._in_effect[name] = message.generation
