@@ -153,6 +153,7 @@ class Gateway(completion_pb2_grpc.CompletionServicer, models_pb2_grpc.ModelsServ
         self.models_per_page = 2
         self.status = health_pb2.HealthCheckResponse.SERVING
         self.calls: list[SeenCall] = []
+        self.arrived = threading.Event()
         self.target = ""
         self.running = 0
         self.peak = 0
@@ -214,6 +215,7 @@ class Gateway(completion_pb2_grpc.CompletionServicer, models_pb2_grpc.ModelsServ
         metadata = dict(context.invocation_metadata())
         call = SeenCall(method, request, metadata, context.time_remaining(), context.peer())
         self.calls.append(call)
+        self.arrived.set()
         self.running += 1
         self.peak = max(self.peak, self.running)
         try:

@@ -11,6 +11,7 @@
 """
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any, Protocol, Self
@@ -198,14 +199,15 @@ class Stream:
 class AsyncStream:
     """A streamed answer: `async with client.stream(...) as stream: async for event in stream: ...`.
 
-    The call starts on entering the `async with`, or with the first event that is asked for. Cancelling the task that
-    reads cancels the call.
+    The call starts on entering the `async with`, or with the first event that is asked for. One task reads;
+    cancelling it cancels the call.
     """
 
     def __init__(self, request_id: str, start: Callable[[], Awaitable[_AsyncCall]]) -> None:
         self._intake = _Intake(request_id)
         self._start = start
         self._call: _AsyncCall | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
     def request_id(self) -> str:
@@ -247,6 +249,7 @@ class AsyncStream:
 
     async def _started(self) -> _AsyncCall:
         if self._call is None:
+            self._loop = asyncio.get_running_loop()
             try:
                 self._call = await self._start()
             except TrunklineError as failure:
@@ -279,6 +282,13 @@ class AsyncStream:
 
     async def __aexit__(self, *_: object) -> None:
         self.close()
+
+    def __del__(self) -> None:
+        # A call of grpc.aio is kept alive by its own tasks, so gRPC does not notice that nobody reads it any more. The
+        # collector may run in any thread; calls belong to their loop.
+        if self._call is not None and self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed, and its calls with it
+                self._loop.call_soon_threadsafe(self._call.cancel)
 
     def __repr__(self) -> str:
         return f"AsyncStream({self.request_id}, {self._intake.state})"

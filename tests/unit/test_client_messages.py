@@ -1,0 +1,184 @@
+"""Requests and answers of the client, as people write and read them."""
+
+import json
+
+import pytest
+
+from trunkline import v1
+from trunkline.completion import Completion
+from trunkline.messages import build_request
+
+
+def text(words):
+    return v1.Block(text=v1.Text(text=words))
+
+
+def build(messages="Hi", **options):
+    return build_request("m", messages, None, options)
+
+
+@pytest.mark.parametrize(
+    ("messages", "built"),
+    [
+        ("Hi", [v1.Message(role=v1.ROLE_USER, blocks=[text("Hi")])]),
+        (
+            [{"role": "system", "content": "Be brief."}, {"role": "user", "name": "Ann", "content": ["a", text("b")]}],
+            [
+                v1.Message(role=v1.ROLE_SYSTEM, blocks=[text("Be brief.")]),
+                v1.Message(role=v1.ROLE_USER, name="Ann", blocks=[text("a"), text("b")]),
+            ],
+        ),
+        (
+            v1.Message(role=v1.ROLE_ASSISTANT, blocks=[text("x")]),
+            [v1.Message(role=v1.ROLE_ASSISTANT, blocks=[text("x")])],
+        ),
+        (
+            {"role": "tool", "tool_call_id": "c1", "name": "f", "content": "42", "is_error": True},
+            [
+                v1.Message(
+                    role=v1.ROLE_TOOL,
+                    blocks=[
+                        v1.Block(
+                            tool_result=v1.ToolResult(tool_call_id="c1", name="f", is_error=True, blocks=[text("42")])
+                        )
+                    ],
+                )
+            ],
+        ),
+    ],
+)
+def test_messages_may_be_written_short(messages, built):
+    """Text, dicts and messages of the contract make the same conversation."""
+    assert list(build(messages).messages) == built
+
+
+def test_every_option_lands_in_its_field():
+    """All options together make the request that one would write by hand."""
+    schema = {"type": "object", "properties": {"ü": {"type": "string"}}}
+    request = build(
+        tools=[
+            {"name": "f", "description": "does f", "parameters": schema, "strict": True},
+            v1.FunctionTool(name="g"),
+            v1.ProviderTool(dialect="openai", type="web_search"),
+            v1.Tool(function=v1.FunctionTool(name="h")),
+        ],
+        tool_choice="required",
+        response_format={"name": "answer", "schema": schema, "strict": False},
+        temperature=0.0,
+        top_p=0.5,
+        top_k=3,
+        min_p=0.1,
+        frequency_penalty=1.0,
+        presence_penalty=-1.0,
+        max_output_tokens=5,
+        stop="END",
+        seed=0,
+        reasoning_effort="low",
+        logprobs=2,
+        labels={"team": "a"},
+        idempotency_key="k",
+        provider_options={"openai": {"user": "ü"}, "other": b"{}"},
+        routing=v1.RoutingPreferences(fallback_models=["n"]),
+        timeouts=v1.CallTimeouts(idle={"seconds": 3}),
+        cache=v1.CacheConfig(key="c"),
+    )
+    schema_json = json.dumps(schema, ensure_ascii=False).encode()
+    assert request == v1.CompleteRequest(
+        model="m",
+        messages=[v1.Message(role=v1.ROLE_USER, blocks=[text("Hi")])],
+        tools=[
+            v1.Tool(
+                function=v1.FunctionTool(
+                    name="f", description="does f", parameters_json_schema=schema_json, strict=True
+                )
+            ),
+            v1.Tool(function=v1.FunctionTool(name="g")),
+            v1.Tool(provider=v1.ProviderTool(dialect="openai", type="web_search")),
+            v1.Tool(function=v1.FunctionTool(name="h")),
+        ],
+        tool_choice=v1.ToolChoice(mode=v1.TOOL_CHOICE_MODE_REQUIRED),
+        response_format=v1.ResponseFormat(
+            json_schema=v1.JsonSchemaFormat(name="answer", schema=schema_json, strict=False)
+        ),
+        sampling=v1.Sampling(
+            temperature=0.0, top_p=0.5, top_k=3, min_p=0.1, frequency_penalty=1.0, presence_penalty=-1.0
+        ),
+        max_output_tokens=5,
+        stop=["END"],
+        seed=0,
+        reasoning=v1.ReasoningConfig(effort=v1.REASONING_EFFORT_LOW),
+        logprobs=v1.LogprobsConfig(top=2),
+        labels={"team": "a"},
+        idempotency_key="k",
+        provider_options={"openai": '{"user": "ü"}'.encode(), "other": b"{}"},
+        routing=v1.RoutingPreferences(fallback_models=["n"]),
+        timeouts=v1.CallTimeouts(idle={"seconds": 3}),
+        cache=v1.CacheConfig(key="c"),
+    )
+    assert request.sampling.HasField("temperature")
+    assert request.HasField("seed")
+
+
+def test_what_is_left_out_or_none_is_unset():
+    """None is as good as nothing, and nothing is not zero."""
+    assert build(temperature=None, stop=None, tools=None, seed=None, logprobs=False) == build()
+    assert not build().HasField("sampling")
+    assert build(logprobs=True).HasField("logprobs")
+    assert not build(logprobs=True).logprobs.HasField("top")
+
+
+@pytest.mark.parametrize(
+    ("messages", "options", "words"),
+    [
+        ([{"role": "robot", "content": "x"}], {}, r"messages\[0\].role: one of system, developer, user"),
+        (["a", "b"], {}, r"messages\[0\]: a dict or a v1.Message, not str"),
+        ([{"role": "user", "text": "x"}], {}, r"messages\[0\]: .*not text"),
+        ([{"role": "user", "content": 3}], {}, r"messages\[0\].content"),
+        ([{"role": "tool", "content": "x"}], {}, r"messages\[0\].tool_call_id"),
+        ("Hi", {"temprature": 1}, "unknown options: temprature"),
+        ("Hi", {"tools": [{"nam": "f"}]}, "tools: "),
+        ("Hi", {"tool_choice": "f"}, "tool_choice: one of auto, none, required"),
+        ("Hi", {"response_format": "xml"}, "response_format: "),
+        ("Hi", {"reasoning_effort": "huge"}, "reasoning_effort: one of none, minimal"),
+    ],
+)
+def test_what_cannot_be_understood_is_refused_by_name(messages, options, words):
+    """The complaint names the place and what would be right there."""
+    with pytest.raises((TypeError, ValueError), match=words):
+        build(messages, **options)
+
+
+def test_a_request_is_given_whole_or_in_parts():
+    """A whole request is sent as it is; beside it nothing else may be given, and without it both parts must be."""
+    whole = v1.CompleteRequest(model="x")
+    assert build_request(None, None, whole, {}) is whole
+    with pytest.raises(TypeError, match="give it alone"):
+        build_request("m", None, whole, {})
+    with pytest.raises(TypeError, match="give it alone"):
+        build_request(None, None, whole, {"seed": 1})
+    with pytest.raises(TypeError, match="both are needed"):
+        build_request("m", None, None, {})
+
+
+def test_an_answer_is_read_by_kind():
+    """text, reasoning and tool_calls gather the blocks of their kind; the repr holds no content."""
+    call = v1.ToolCall(id="c", name="f", arguments_json=b"{}", arguments_valid=True)
+    answer = Completion(
+        v1.CompleteResponse(
+            started=v1.Started(request_id="r"),
+            message=v1.Message(
+                role=v1.ROLE_ASSISTANT,
+                blocks=[
+                    v1.Block(reasoning=v1.Reasoning(text="hm", summary="short")),
+                    v1.Block(reasoning=v1.Reasoning(summary="sum")),
+                    text("Hel"),
+                    v1.Block(tool_call=call),
+                    text("lo"),
+                ],
+            ),
+            finished=v1.Finished(finish_reason=v1.FINISH_REASON_TOOL_CALLS, model="m"),
+        )
+    )
+    assert (answer.text, answer.reasoning, answer.tool_calls) == ("Hello", "hmsum", (call,))
+    assert (answer.finish_reason, answer.request_id) == (v1.FINISH_REASON_TOOL_CALLS, "r")
+    assert repr(answer) == "Completion(m, TOOL_CALLS, 5 blocks)"
