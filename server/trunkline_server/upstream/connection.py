@@ -13,6 +13,8 @@
 3. The head is counted by us and cut off at the bound, because httptools gathers an endless header silently and in
    quadratic time. So are trailers and chunk extensions: that many bytes without a byte of body end the answer, give
    or take one RECEIVE_SIZE.
+4. A body ends with the connection only where HTTP says so (no length, no chunks), and only if the end was in order. A
+   TLS peer that leaves without a farewell is told from one that ended in order by uvloop, not by asyncio's own loop.
 """
 
 import asyncio
@@ -68,7 +70,10 @@ class Connection(asyncio.BufferedProtocol):
         "_paused",
         "_quiet_bytes",
         "_state",
+        "_timer",
+        "_timer_at",
         "_transport",
+        "_until",
         "_until_close",
         "_waiter",
         "_waiting",
@@ -90,6 +95,8 @@ class Connection(asyncio.BufferedProtocol):
         self._state = IDLE
         self._waiting = bytearray()
         self._waiter: asyncio.Future[None] | None = None
+        self._until = self._timer_at = math.inf
+        self._timer: asyncio.TimerHandle | None = None
         self._failure: UpstreamError | None = None
         self._pairs: list[tuple[bytes, bytes]] = []
         self._paused = self._keep_alive = self._until_close = self._orderly_end = False
@@ -149,17 +156,42 @@ class Connection(asyncio.BufferedProtocol):
 
     async def _wait(self, until: float) -> None:
         """Wait for the next event. Raises TimeoutError at `until`; the answer can still be read then."""
-        self._waiter = waiter = self._loop.create_future()
-        timer = None if until == math.inf else self._loop.call_at(until, _expire, waiter)
+        self._until = until
+        if until < self._timer_at:
+            self._arm(until)
+        self._waiter = self._loop.create_future()
         try:
-            await waiter
+            await self._waiter
         except asyncio.CancelledError:
             self.abort()
             raise
         finally:
             self._waiter = None
-            if timer is not None:
-                timer.cancel()
+
+    def _arm(self, at: float) -> None:
+        """Set the one timer.
+
+        It is left to run when a wait ends, because the next limit mostly lies beyond it: so a stream costs a timer
+        now and then instead of one per chunk.
+        """
+        self._disarm()
+        self._timer_at = at
+        self._timer = self._loop.call_at(at, self._on_timer)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer, self._timer_at = None, math.inf
+
+    def _on_timer(self) -> None:
+        self._timer, self._timer_at = None, math.inf
+        if self._waiter is None or self._waiter.done() or self._until == math.inf:
+            return
+        if (now := self._loop.time()) >= self._until:
+            self._waiter.set_exception(TimeoutError())
+        else:
+            # At least a millisecond, because uvloop counts in them and rounds down: else this would spin.
+            self._arm(max(self._until, now + 0.001))
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -248,6 +280,7 @@ class Connection(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Say what the end of the connection means for the answer."""
         was, self._state = self._state, DEAD
+        self._disarm()
         self._parser = None  # It holds our bound methods: without this the pair would wait for the garbage collector.
         if was is WHOLE or (was is BODY and self._until_close and self._orderly_end):
             self._state, self._keep_alive = WHOLE, False
@@ -305,11 +338,6 @@ class Connection(asyncio.BufferedProtocol):
         if self._state is BODY:
             self._state = WHOLE
             self._wake()
-
-
-def _expire(waiter: "asyncio.Future[None]") -> None:
-    if not waiter.done():
-        waiter.set_exception(TimeoutError())
 
 
 def _joined(pairs: list[tuple[bytes, bytes]]) -> dict[str, str]:

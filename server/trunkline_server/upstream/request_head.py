@@ -17,8 +17,11 @@ def encode_head(request: HttpRequest, *, through_proxy: bool = False, proxy_auth
     """
     target = f"http://{request.endpoint.authority}{request.target}" if through_proxy else request.target
     lines = [f"{request.method} {target} HTTP/1.1", f"host: {request.endpoint.authority}"]
-    lines += [f"{name}: {value}" for name, value in request.headers]
-    if not any(name == "user-agent" for name, _ in request.headers):
+    named = False
+    for name, value in request.headers:
+        lines.append(f"{name}: {value}")
+        named = named or name == "user-agent"
+    if not named:
         lines.append(f"user-agent: {USER_AGENT}")
     if request.body or request.method == "POST":
         lines.append(f"content-length: {len(request.body)}")

@@ -6,9 +6,9 @@ import socket
 import psutil
 import pytest
 
-from tests.fakes.provider import FakeProvider
+from tests.fakes.provider import FakeProvider, chat, cut, hang_up, sequence
 from tests.integration.upstream.asking import fetch, listening, names_lead_to, post
-from trunkline_server.core.errors import UpstreamMalformed, UpstreamUnreachable
+from trunkline_server.core.errors import UpstreamBroken, UpstreamError, UpstreamMalformed, UpstreamUnreachable
 from trunkline_server.core.http import Endpoint, HttpRequest
 from trunkline_server.upstream import Upstream, UpstreamLimits
 
@@ -131,6 +131,50 @@ async def test_tls_is_spoken_with_a_trusted_provider(certificate, monkeypatch, h
         for body in (b"{}", b'{"stream": true}'):
             assert (await fetch(client, post(fake, body, host=host)))[0] == 200
         assert fake.connections.accepted == 1
+        client.close()
+
+
+@pytest.mark.asyncio(loop_factories=["uvloop"])  # asyncio's own loop reports the two endings alike.
+@pytest.mark.parametrize("farewell", [True, False], ids=["close-notify", "cut"])
+async def test_body_until_close_needs_the_farewell_of_tls(certificate, farewell):
+    """Over TLS a body without length is whole only if the provider said so in TLS, because anyone can cut TCP."""
+
+    async def handler(request, send):
+        await send.raw(b"HTTP/1.1 200 OK\r\n\r\nHello")
+        await asyncio.sleep(0.02)
+        if farewell:
+            send.close()
+        else:
+            send.wire.transport.abort()
+
+    client = Upstream(ca_file=certificate.file)
+    async with FakeProvider(handler, tls=certificate.context) as fake:
+        if farewell:
+            assert await fetch(client, post(fake)) == (200, b"Hello")
+        else:
+            with pytest.raises(UpstreamBroken):
+                await fetch(client, post(fake))
+
+
+async def test_tls_answers_cut_anywhere_are_errors(certificate):
+    """Over TLS as well an answer whose connection ends early is never taken for whole."""
+    client = Upstream(ca_file=certificate.file)
+    async with FakeProvider(tls=certificate.context) as fake:
+        for at in range(0, 400, 40):
+            for reset in (False, True):
+                fake.script = cut(chat(), at=at, reset=reset)
+                with pytest.raises(UpstreamError):
+                    await fetch(client, post(fake))
+
+
+async def test_stale_tls_connection_is_replaced_unnoticed(certificate):
+    """Over TLS as well a pooled connection that is closed as the request arrives costs the caller nothing."""
+    client = Upstream(ca_file=certificate.file)
+    script = sequence(chat(), hang_up(), chat(), hang_up(reset=True), chat())
+    async with FakeProvider(script, tls=certificate.context) as fake:
+        for _ in range(3):
+            assert (await fetch(client, post(fake)))[0] == 200
+        assert [request.connection for request in fake.requests] == [1, 1, 2, 2, 3]
         client.close()
 
 
