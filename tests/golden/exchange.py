@@ -1,4 +1,4 @@
-"""Golden exchanges: a folder is one exchange, from the caller's request to the caller's answer.
+"""Golden exchanges: DIALECT/CASE is one exchange, from the caller's request to the caller's answer.
 
 source.md                     what it was written after, which version, when; "recorded" only if it was
 request.json                  the CompleteRequest, as proto JSON
@@ -23,7 +23,7 @@ from google.protobuf.message import Message
 
 from trunkline import v1
 from trunkline_server.core.deployment import Deployment, Provider
-from trunkline_server.core.dialect import StreamDecoder
+from trunkline_server.core.dialect import Dialect, StreamDecoder
 from trunkline_server.core.errors import UpstreamError
 from trunkline_server.core.http import Endpoint, HttpRequest
 from trunkline_server.core.secret import Secret
@@ -41,7 +41,19 @@ DEPLOYMENT: Final = Deployment(
     ),
     upstream_model="gpt-5-mini",
 )
-_FOLDER: Final = Path(__file__).parent / "openai"
+LOCAL: Final = Deployment(
+    name="local/smollm2-135m",
+    provider=Provider(
+        name="local",
+        dialect="local",
+        endpoint=Endpoint(scheme="http", host="127.0.0.1", port=8080),
+        base_path="/v1",
+        max_tokens_key="max_tokens",
+    ),
+    upstream_model="smollm2-135m",
+)
+_FOLDER: Final = Path(__file__).parent
+_DEPLOYMENTS: Final = {"openai": DEPLOYMENT, "local": LOCAL}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +62,7 @@ class Exchange:
 
     name: str
     source: str
+    deployment: Deployment
     request: v1.CompleteRequest
     upstream_request: dict[str, Any] | None
     upstream_stream_request: dict[str, Any] | None
@@ -60,18 +73,28 @@ class Exchange:
     events: Any
     error: Any
 
+    @property
+    def dialect(self) -> Dialect:
+        """The dialect that it is an exchange of."""
+        return dialect(self.deployment.provider.dialect)
+
 
 @cache
 def exchanges() -> tuple[Exchange, ...]:
     """All of them, by name."""
-    return tuple(_read(folder) for folder in sorted(_FOLDER.iterdir()))
+    return tuple(
+        _read(folder, deployment)
+        for name, deployment in _DEPLOYMENTS.items()
+        for folder in sorted((_FOLDER / name).iterdir())
+    )
 
 
-def _read(folder: Path) -> Exchange:
+def _read(folder: Path, deployment: Deployment) -> Exchange:
     stream = folder / "upstream_response.sse"
     return Exchange(
-        name=folder.name,
+        name=f"{deployment.provider.dialect}/{folder.name}",
         source=(folder / "source.md").read_text(),
+        deployment=deployment,
         request=json_format.ParseDict(_json(folder / "request.json"), v1.CompleteRequest()),
         upstream_request=_json(folder / "upstream_request.json"),
         upstream_stream_request=_json(folder / "upstream_request.stream.json"),

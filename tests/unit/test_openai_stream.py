@@ -21,6 +21,7 @@ from trunkline_server.core.errors import (
 )
 
 STREAMS = {each.name: each.stream for each in exchanges() if each.stream is not None}
+"""Of both dialects: they share the decoder."""
 
 
 def outcome(*pieces: bytes) -> tuple[list[bytes], str]:
