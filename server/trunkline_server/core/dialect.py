@@ -25,7 +25,8 @@ class StreamDecoder(Protocol):
         """Events that these bytes complete.
 
         Raises UpstreamMalformed for bytes that are not the format or beyond a bound, and another UpstreamError where
-        the provider reports an error inside the stream. Bytes after Finished are ignored.
+        the provider reports an error inside the stream. Bytes after Finished are ignored. Where events come before a
+        failure, they are returned first and the next call raises it, be it `feed` or `end`.
         """
         ...
 
