@@ -151,6 +151,7 @@ class Gateway(completion_pb2_grpc.CompletionServicer, models_pb2_grpc.ModelsServ
         self.on_models: OnComplete | None = None
         self.models = ["m"]
         self.models_per_page = 2
+        self.features: list[int] = [v1.FEATURE_STREAM]
         self.status = health_pb2.HealthCheckResponse.SERVING
         self.calls: list[SeenCall] = []
         self.arrived = threading.Event()
@@ -200,7 +201,7 @@ class Gateway(completion_pb2_grpc.CompletionServicer, models_pb2_grpc.ModelsServ
             first = int(request.page_token or 0)
             after = first + min(self.models_per_page, request.page_size or 100)
             return v1.ListModelsResponse(
-                models=[_model(name) for name in self.models[first:after]],
+                models=[_model(name, self.features) for name in self.models[first:after]],
                 next_page_token=str(after) if after < len(self.models) else "",
             )
 
@@ -228,11 +229,11 @@ class Gateway(completion_pb2_grpc.CompletionServicer, models_pb2_grpc.ModelsServ
             call.ended.set()
 
 
-def _model(name: str) -> v1.Model:
+def _model(name: str, features: list[Any]) -> v1.Model:
     return v1.Model(
         name=name,
         description=f"Model {name}",
-        capabilities=v1.Capabilities(features=[v1.FEATURE_STREAM], context_tokens=8192),
+        capabilities=v1.Capabilities(features=features, context_tokens=8192),
         deployments=[v1.Deployment(name=f"fake/{name}", provider="fake", state=v1.DEPLOYMENT_STATE_HEALTHY)],
     )
 

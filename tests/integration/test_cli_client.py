@@ -90,6 +90,19 @@ def test_complete_as_json_is_one_object(gateway):
     assert answer["cost_nano_usd"] is None
 
 
+def test_values_of_a_newer_gateway_are_numbers(gateway):
+    """An ending, a source of usage or a feature that this version has no word for breaks no output."""
+    events = fake.events("Hel")
+    events[-1].finished.finish_reason = 99
+    events[-1].finished.usage.output_source = 98
+    gateway.on_stream = fake.play(fake.messages(events))
+    answer = json.loads(run("complete", "Hi", "--json").stdout)
+    assert (answer["finish_reason"], answer["usage"]["output_source"]) == ("99", "98")
+    gateway.features = [v1.FEATURE_JSON_SCHEMA, v1.FEATURE_STREAM, 97]
+    assert json.loads(run("models", "--json").stdout)[0]["features"] == ["json_schema", "stream", "97"]
+    assert "json schema, stream, 97" in run("models").stdout
+
+
 def test_a_cut_answer_is_told_on_stderr(gateway):
     """An answer that met its bound is printed, and a remark beside it says so."""
     events = fake.events("Hel")

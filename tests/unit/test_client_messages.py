@@ -182,3 +182,5 @@ def test_an_answer_is_read_by_kind():
     assert (answer.text, answer.reasoning, answer.tool_calls) == ("Hello", "hmsum", (call,))
     assert (answer.finish_reason, answer.request_id) == (v1.FINISH_REASON_TOOL_CALLS, "r")
     assert repr(answer) == "Completion(m, TOOL_CALLS, 5 blocks)"
+    answer.response.finished.finish_reason = 99
+    assert repr(answer) == "Completion(m, 99, 5 blocks)"

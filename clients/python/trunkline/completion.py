@@ -50,5 +50,7 @@ class Completion:
         return self.response.started.request_id
 
     def __repr__(self) -> str:
-        reason = v1.FinishReason.Name(self.finish_reason).removeprefix("FINISH_REASON_")
-        return f"Completion({self.response.finished.model}, {reason}, {len(self.message.blocks)} blocks)"
+        known = self.finish_reason in v1.FinishReason.values()  # a newer gateway may have more reasons
+        reason = v1.FinishReason.Name(self.finish_reason) if known else str(self.finish_reason)
+        word = reason.removeprefix("FINISH_REASON_")
+        return f"Completion({self.response.finished.model}, {word}, {len(self.message.blocks)} blocks)"

@@ -16,6 +16,7 @@ from trunkline_server.cli.output import (
     reported,
     tokens,
     usage_as_dict,
+    word,
     write_text,
 )
 
@@ -107,7 +108,7 @@ def _as_dict(answer: "trunkline.Completion") -> dict[str, Any]:
     return {
         "text": answer.text,
         "reasoning": answer.reasoning,
-        "finish_reason": v1.FinishReason.Name(answer.finish_reason).removeprefix("FINISH_REASON_"),
+        "finish_reason": word(v1.FinishReason, answer.finish_reason),
         "native_finish_reason": finished.native_finish_reason,
         "model": finished.model,
         "served_model": finished.served_model,

@@ -10,7 +10,7 @@ from rich.table import Table
 
 import trunkline
 from trunkline import v1
-from trunkline_server.cli.output import connect, gateway_options, note, print_json, reported
+from trunkline_server.cli.output import connect, gateway_options, note, print_json, reported, word
 
 _WIDE = 1_000
 """Columns where there is no terminal: nothing is cut or wrapped."""
@@ -63,16 +63,18 @@ def _table(models: list[v1.Model]) -> Table:
     for model in models:
         capabilities = model.capabilities
         context = f"{capabilities.context_tokens:,}" if capabilities.HasField("context_tokens") else ""
-        table.add_row(model.name, ", ".join(_features(model)), context, "\n".join(_places(model)), model.description)
+        table.add_row(
+            model.name,
+            ", ".join(_features(model)).replace("_", " "),
+            context,
+            "\n".join(_places(model)),
+            model.description,
+        )
     return table
 
 
 def _features(model: v1.Model) -> list[str]:
-    return [
-        v1.Feature.Name(feature).removeprefix("FEATURE_").lower().replace("_", " ")
-        for feature in model.capabilities.features
-        if feature in v1.Feature.values()
-    ]
+    return [word(v1.Feature, feature).lower() for feature in model.capabilities.features]
 
 
 def _places(model: v1.Model) -> list[str]:
@@ -82,7 +84,7 @@ def _places(model: v1.Model) -> list[str]:
 
 
 def _state(deployment: v1.Deployment) -> str:
-    return v1.DeploymentState.Name(deployment.state).removeprefix("DEPLOYMENT_STATE_").lower()
+    return word(v1.DeploymentState, deployment.state).lower()
 
 
 def _as_dict(model: v1.Model) -> dict[str, Any]:

@@ -27,6 +27,7 @@ __all__ = [
     "reported",
     "tokens",
     "usage_as_dict",
+    "word",
     "write_text",
 ]
 
@@ -132,13 +133,18 @@ def error_as_dict(failure: "trunkline.TrunklineError") -> dict[str, Any]:
     }
 
 
+def word(enum: Any, value: int) -> str:
+    """The word of an enum's value without its prefix: "STOP". A newer gateway's value, unknown here, is its number."""
+    if value not in enum.values():
+        return str(value)
+    prefix = enum.Name(0).removesuffix("UNSPECIFIED")
+    return str(enum.Name(value)).removeprefix(prefix)
+
+
 def usage_as_dict(usage: v1.Usage) -> dict[str, Any]:
     """The numbers that are known, by the names of the contract, and how they are known."""
     numbers = {field.name: value for field, value in usage.ListFields() if field.cpp_type == field.CPPTYPE_INT64}
-    sources = {
-        name: v1.UsageSource.Name(getattr(usage, name)).removeprefix("USAGE_SOURCE_")
-        for name in ("input_source", "output_source")
-    }
+    sources = {name: word(v1.UsageSource, getattr(usage, name)) for name in ("input_source", "output_source")}
     return numbers | {name: source for name, source in sources.items() if source != "UNSPECIFIED"}
 
 
