@@ -38,6 +38,7 @@ class Probe:
     """Health of the gateway as the supervisor tells it."""
 
     def __init__(self, *, beat_limit_s: float) -> None:
+        self._server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=2000)
         self._health = Health()
         self._beat_limit_s = beat_limit_s
         self._silence: asyncio.TimerHandle | None = None
@@ -46,13 +47,12 @@ class Probe:
         self._health.set("liveness", serving=True)
         self._expect_beat()
 
-    async def listen(self, address: str) -> tuple[grpc.aio.Server, int]:
-        """Starts the server; returns it with its port. Raises RuntimeError if the address can't be had."""
-        server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=2000)
-        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, self._handlers()),))
-        port = server.add_insecure_port(address)
-        await server.start()
-        return server, port
+    async def listen(self, address: str) -> int:
+        """Starts to answer; returns the port. Raises RuntimeError if the address can't be had."""
+        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, self._handlers()),))
+        port = self._server.add_insecure_port(address)
+        await self._server.start()
+        return port
 
     def told(self, state: control.State) -> None:
         """Takes in what the supervisor says; each word of it is a sign of life."""
@@ -103,7 +103,7 @@ async def _serve(arguments: control.ChildArguments, beat_limit_s: float) -> None
         control.exit_orphaned()
     probe = Probe(beat_limit_s=beat_limit_s)
     try:
-        server, port = await probe.listen(start.listen)
+        port = await probe.listen(start.listen)
     except RuntimeError:
         channel.send(control.Failed(why=f"the probe can't listen on {start.listen}: is the address in use?"))
         return
@@ -113,7 +113,7 @@ async def _serve(arguments: control.ChildArguments, beat_limit_s: float) -> None
         while message := await channel.receive():
             if isinstance(message, control.State):
                 probe.told(message)
-    del server, beat  # held until here: both end when nobody refers to them
+    beat.cancel()
     control.exit_orphaned()
 
 

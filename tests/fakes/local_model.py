@@ -18,7 +18,7 @@ async def run(arguments: control.ChildArguments) -> None:
     beat = asyncio.create_task(control.beat(channel))
     while await channel.receive():
         pass
-    del beat
+    beat.cancel()
     control.exit_orphaned()
 
 

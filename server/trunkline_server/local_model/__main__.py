@@ -25,7 +25,7 @@ async def _serve(arguments: control.ChildArguments) -> None:
     beat = asyncio.create_task(control.beat(channel))
     while await channel.receive():
         pass
-    del beat
+    beat.cancel()
     control.exit_orphaned()
 
 

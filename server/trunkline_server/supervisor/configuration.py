@@ -10,7 +10,7 @@ from pathlib import Path
 
 from loguru import logger
 
-from trunkline_server.config import ConfigError, Document, LocalModelConfig, build, load
+from trunkline_server.config import ConfigError, Document, LocalModelConfig, build, load, unknown_variables
 from trunkline_server.core import control
 from trunkline_server.supervisor.limits import Limits
 from trunkline_server.supervisor.watch import Watch
@@ -32,6 +32,12 @@ class Configuration:
         self._complaint = ""
         self._retry_at = 0.0
 
+    def introduce(self) -> None:
+        """Says at the start where the configuration comes from, and which variables look like settings and are none."""
+        logger.info("starting with {}, version {}", self.document.origin, self.document.version)
+        for problem in unknown_variables(self._environ, self.document.variables):
+            logger.warning("{}", problem)
+
     def message(self, listen: tuple[str, ...]) -> control.Configure:
         """What a worker is to serve."""
         return control.Configure(
@@ -52,11 +58,14 @@ class Configuration:
 
     def reload(self, now: float) -> bool:
         """Reads the files again; True if another document is in effect now."""
+        self._retry_at = now + self._limits.retry_bad_s
         try:
             document, local_model = self._read()
         except ConfigError as error:
             self._complain(str(error))
-            self._retry_at = now + self._limits.retry_bad_s
+            return False
+        except Exception as fault:  # noqa: BLE001  calls go on being served, whatever a new file does to us
+            self._complain(f"a fault of the gateway while it was read: {type(fault).__name__}")
             return False
         self._complaint = ""
         if document.version == self.document.version:

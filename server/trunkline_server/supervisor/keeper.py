@@ -110,7 +110,7 @@ class Keeper:
         loop = asyncio.get_running_loop()
         while not self._ending.is_set():
             began_at = loop.time()
-            why = await self._live()
+            why = await self._live_guarded()
             if self._ending.is_set() or not self._lost(why):
                 return
             delay = self._backoff.delay(up_s=loop.time() - began_at)
@@ -123,6 +123,14 @@ class Keeper:
                 await self._ending.wait()
         except TimeoutError:
             return
+
+    async def _live_guarded(self) -> str:
+        """A fault of ours in one life ends that life, not the keeping."""
+        try:
+            return await self._live()
+        except Exception:  # noqa: BLE001
+            logger.exception("a fault while {} was watched", self.name)
+            return "a fault of the supervisor, told above"
 
     async def _live(self) -> str:
         """One life of a child; returns how it ended."""

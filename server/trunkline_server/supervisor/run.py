@@ -63,6 +63,8 @@ class Supervisor:
         return self._exit_code()
 
     def _start(self) -> None:
+        self._configuration.introduce()
+        self._announcement.take_back()  # a killed gateway may have left its file behind
         self._probes.start()
         self._model.fit()
         self._workers.start()
