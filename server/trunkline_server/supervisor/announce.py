@@ -16,11 +16,11 @@ class Announcement:
 
     def make(self, *, listen: tuple[str, ...], workers: int, probe: str | None) -> None:
         """`probe` is the probes' address, None without them."""
+        if self._file:  # before the line in the log: who has read that may read the file
+            self._write(self._file, {"listen": list(listen), "probe": probe, "pid": os.getpid()})
         noun = "worker" if workers == 1 else "workers"
         probes = f"probes on {probe}" if probe else "no probes"
         logger.info("serving on {}, {} {}, {}", ", ".join(listen), workers, noun, probes)
-        if self._file:
-            self._write({"listen": list(listen), "probe": probe, "pid": os.getpid()})
 
     def take_back(self) -> None:
         """Removes the file."""
@@ -28,12 +28,12 @@ class Announcement:
             with contextlib.suppress(OSError):
                 self._file.unlink()
 
-    def _write(self, content: dict[str, object]) -> None:
+    @staticmethod
+    def _write(file: Path, content: dict[str, object]) -> None:
         """Whole or not at all: whoever waits for the file may read it as soon as it is there."""
-        assert self._file  # noqa: S101
-        draft = self._file.with_name(f".{self._file.name}.{os.getpid()}")
+        draft = file.with_name(f".{file.name}.{os.getpid()}")
         try:
             draft.write_text(json.dumps(content) + "\n")
-            draft.replace(self._file)
+            draft.replace(file)
         except OSError as error:
             logger.warning("the ready file can't be written: {}", error.strerror)

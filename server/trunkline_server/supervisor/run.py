@@ -32,8 +32,9 @@ class Supervisor:
         self._configuration = configuration
         self._listeners = listeners
         self._announcement = Announcement(plan.ready_file)
-        self._workers = Workers(plan, configuration, listeners, changed=self._changed, lost=self._lost)
-        self._workers.refused = self._fit
+        self._workers = Workers(
+            plan, configuration, listeners, changed=self._changed, refused=self._fit, lost=self._lost
+        )
         self._model = LocalModel(plan, configuration, changed=self._model_changed, lost=self._lost)
         self._probes = Probes(plan, ready=self._is_ready, changed=self._changed, lost=self._lost)
         self._serving = asyncio.Event()

@@ -16,20 +16,27 @@ class Workers:
     """All workers of a gateway. They are spawned at once and configured once `configure` was called."""
 
     def __init__(
-        self, plan: Plan, configuration: Configuration, listeners: Listeners, *, changed: Changed, lost: Lost
+        self,
+        plan: Plan,
+        configuration: Configuration,
+        listeners: Listeners,
+        *,
+        changed: Changed,
+        refused: Changed,
+        lost: Lost,
     ) -> None:
+        """`refused` is called when workers refused a document and the one before it is in effect again."""
         self._plan = plan
         self._configuration = configuration
         self._listeners = listeners
         self._changed = changed
+        self._refused = refused
         self._lost = lost
         self._may_configure = asyncio.Event()
         self._in_effect: dict[str, int] = {}
         """Generation that each worker serves, by its name."""
         self._told = 0
         self._keepers = [self._keeper(index) for index in range(self._count())]
-        self.refused: Changed = changed
-        """Called when workers refused a document and the one before it is in effect again."""
 
     def __repr__(self) -> str:
         return ", ".join(map(repr, self._keepers))
@@ -123,7 +130,7 @@ class Workers:
             logger.error("{} refused the configuration: {}", name, message.why)
             if self._configuration.refused(message.generation):
                 logger.warning("the configuration before it is in effect again")
-                self.refused()
+                self._refused()
 
     def _tell_in_effect(self) -> None:
         """Says once per generation that all workers serve it."""
