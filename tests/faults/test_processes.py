@@ -187,9 +187,13 @@ async def test_a_killed_local_model_comes_back_with_another_key(tmp_path):
 
 
 async def test_a_frozen_supervisor_fails_its_liveness(tmp_path):
-    """A supervisor that stops beating is NOT_SERVING under "liveness" after the limit, and SERVING once it goes on."""
+    """A supervisor that stops beating is NOT_SERVING under "liveness" after the limit, and SERVING once it goes on.
+
+    It does not take its own silence for that of its children.
+    """
+    modules = STAND_INS | {"probe": "tests.fakes.probe"}
     async with (
-        Supervised(tmp_path, PROBE_BEAT_LIMIT_S="1.5", modules=STAND_INS | {"probe": "tests.fakes.probe"}) as gateway,
+        Supervised(tmp_path, modules=modules, limits={"silence_s": 1.5}, PROBE_BEAT_LIMIT_S="2") as gateway,
         grpc.aio.insecure_channel(gateway.ready["probe"]) as channel,
     ):
         watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service="liveness"), timeout=20)
@@ -199,6 +203,9 @@ async def test_a_frozen_supervisor_fails_its_liveness(tmp_path):
         gateway.signal(signal.SIGCONT)
         assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
         watch.cancel()
+        gateway.signal()
+        assert await gateway.exit_code() == 0
+        assert gateway.count("is gone") == 0
 
 
 async def test_children_leave_signals_of_a_service_manager_to_their_supervisor(tmp_path):

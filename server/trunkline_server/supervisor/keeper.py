@@ -18,6 +18,7 @@ from trunkline_server.supervisor.child import Child
 from trunkline_server.supervisor.limits import Limits
 
 _END_S = 2.0
+_LATE_MAIL_S = 0.2
 
 
 class Keeper:
@@ -171,8 +172,7 @@ class Keeper:
         limit_s, limit = self._start_s, loop.time() + self._start_s
         while True:
             try:
-                async with asyncio.timeout_at(limit):
-                    message = await child.channel.receive()
+                message = await _next_message(child, limit)
             except TimeoutError:
                 return f"it said nothing for {limit_s:g} s" if self.up else f"it was not ready within {limit_s:g} s"
             except control.ControlBroken as error:
@@ -194,3 +194,16 @@ class Keeper:
                 logger.info("{} is back", self.name)
             self.up = self._was_up = True
         self._heard(message)
+
+
+async def _next_message(child: Child, limit: float) -> control.Message | None:
+    """What the child says next. Raises TimeoutError if it says nothing until the loop's clock shows `limit`.
+
+    A supervisor that was stopped itself for a while wakes up late with its mail unread; it reads that before it judges.
+    """
+    try:
+        async with asyncio.timeout_at(limit):
+            return await child.channel.receive()
+    except TimeoutError:
+        async with asyncio.timeout(_LATE_MAIL_S):
+            return await child.channel.receive()
