@@ -239,6 +239,24 @@ async def test_a_failure_after_content_ends_the_call_and_nothing_comes_twice(pro
     assert len(provider.requests) == 1
 
 
+async def test_an_error_inside_a_stream_is_told_at_once(provider, channel):
+    """Also by a provider that sends it together with text and then keeps the connection open."""
+    frames = b"".join(fake.Answer(text="a b c").frames(3)[:3]) + fake.sse({"error": {"code": "server_error"}})
+
+    async def script(request, send):
+        await send.head(200, {"content-type": "text/event-stream"})
+        await send.chunk(frames)
+        await send.stall()
+
+    provider.script = script
+    text = ""
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        async for message in completion(channel).StreamComplete(ask(), timeout=5):
+            text += "".join(event.block_delta.text for event in message.events)
+    assert text
+    assert (caught.value.code(), reason(caught.value)) == (grpc.StatusCode.UNAVAILABLE, "UPSTREAM_FAILED")
+
+
 async def test_an_idle_provider_ends_the_call(provider, channel):
     """After the first content silence is bounded by the caller's idle limit."""
     provider.script = fake.stream(fake.Answer(text="a b c d"), chunks=4, stall_after=2)

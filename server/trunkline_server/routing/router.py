@@ -173,6 +173,7 @@ class Router:
                 yield events
                 if events[-1].WhichOneof("kind") == "finished":
                     return
+                decoder.feed(b"")  # a failure that stood behind these events is told now, and not at the next byte
             until = self._clock() + idle_s
 
     async def _open(self, dialect: Dialect, http: HttpRequest, until: float) -> UpstreamResponse:
