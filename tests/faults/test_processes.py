@@ -193,7 +193,7 @@ async def test_a_frozen_supervisor_fails_its_liveness(tmp_path):
     """
     modules = STAND_INS | {"probe": "tests.fakes.probe"}
     async with (
-        Supervised(tmp_path, modules=modules, limits={"silence_s": 1.5}, PROBE_BEAT_LIMIT_S="2") as gateway,
+        Supervised(tmp_path, modules=modules, limits={"silence_s": 1.5}, PROBE_BEAT_LIMIT_S="3") as gateway,
         grpc.aio.insecure_channel(gateway.ready["probe"]) as channel,
     ):
         watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service="liveness"), timeout=20)
