@@ -9,7 +9,6 @@
 
 import asyncio
 import os
-import signal
 import sys
 from contextlib import suppress
 from typing import Final
@@ -51,12 +50,11 @@ class Worker:
             self._tell(app, serving=True)
             self._channel.send(control.Configured(generation=first.generation))
             self._channel.send(control.Ready())
-            beat = asyncio.create_task(self._beat(app))
+            beat = asyncio.create_task(control.beat(self._channel, lambda: len(app.calls)))
             drain = await self._obey(app)
             await self._drain(app, server, drain)
             beat.cancel()
             self._channel.send(control.Drained())
-            self._channel.close()
 
     def _bind(self, server: grpc.aio.Server, addresses: tuple[str, ...]) -> bool:
         for address in addresses:
@@ -72,11 +70,6 @@ class Worker:
     def _tell(app: App, *, serving: bool) -> None:
         for service in ("", *app.services):
             app.health.set(service, serving=serving)
-
-    async def _beat(self, app: App) -> None:
-        while True:
-            self._channel.send(control.Heartbeat(in_flight=len(app.calls)))
-            await asyncio.sleep(control.HEARTBEAT_S)
 
     async def _obey(self, app: App) -> control.Drain:
         """Take in new configurations until told to drain."""
@@ -139,18 +132,22 @@ def _snapshot(message: control.Configure) -> Snapshot:
     return build(Document.from_json(message.document), local_model=address)
 
 
-async def _serve(arguments: control.ChildArguments, settings: Settings) -> None:
-    await Worker(await control.Channel.open(arguments.control_fd), settings).run()
+async def _serve(arguments: control.ChildArguments) -> None:
+    channel = await control.Channel.open(arguments.control_fd)
+    try:
+        settings = Settings.load(os.environ)
+        log.set_up(role=f"worker {arguments.index}", level=settings.log_level, json=settings.log_json)
+        await Worker(channel, settings).run()
+    except ConfigError as error:
+        channel.send(control.Failed(why=str(error)))
+    except control.ControlBroken as error:
+        logger.error("{}; this worker ends and another takes its place", error)
+    channel.close()
 
 
 def main() -> None:
     """Entry of the child process."""
-    arguments = control.enter_child(sys.argv[1:])
-    settings = Settings.load(os.environ)
-    log.set_up(role=f"worker {arguments.index}", level=settings.log_level, json=settings.log_json)
-    # Ctrl-C reaches the whole process group; the supervisor alone decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    uvloop.run(_serve(arguments, settings))
+    uvloop.run(_serve(control.enter_child(sys.argv[1:])))
 
 
 if __name__ == "__main__":
