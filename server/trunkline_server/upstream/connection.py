@@ -282,11 +282,10 @@ class Connection(asyncio.BufferedProtocol):
         was, self._state = self._state, DEAD
         self._disarm()
         self._parser = None  # It holds our bound methods: without this the pair would wait for the garbage collector.
-        if was is WHOLE or (was is BODY and self._until_close and self._orderly_end):
-            self._state, self._keep_alive = WHOLE, False
-        elif was is SENT and not self._head_bytes:
+        whole = self._until_close and self._orderly_end
+        if was is SENT and not self._head_bytes:
             self._failure = UpstreamUnreachable("the provider ended the connection before an answer began")
-        elif was in (SENT, BODY):
+        elif was is SENT or (was is BODY and not whole):
             self._failure = UpstreamBroken("the provider ended the connection inside its answer")
         if self._failure is not None and self._failure.__cause__ is None:
             self._failure.__cause__ = exc

@@ -200,17 +200,17 @@ async def test_request_beyond_the_bound_waits_its_turn(provider):
 async def test_waiting_ends_at_its_limit_and_in_cancellation(provider):
     """A request that gave up waiting leaves the queue, and its place goes to the next."""
     client = Upstream(UpstreamLimits(max_connections_per_endpoint=1))
-    provider.script = sequence(silent(), chat())
-    holder = asyncio.create_task(client.open(post(provider)))
-    await provider.seen()
+    provider.script = sequence(stream(stall_after=0), chat())
+    first = await client.open(post(provider))
     with pytest.raises(TimeoutError):
         await client.open(post(provider), until=now() + 0.02)
+    assert repr(client) == "Upstream(1 active, 0 waiting, 0 idle)"
     waiter, last = [asyncio.create_task(fetch(client, post(provider))) for _ in range(2)]
     await asyncio.sleep(0)
-    holder.cancel()
-    await asyncio.wait([holder])
+    first.close()
     waiter.cancel()  # The place has been handed to it, but it has not run yet.
     assert (await last)[0] == 200
+    assert waiter.cancelled()
     assert repr(client) == "Upstream(0 active, 0 waiting, 1 idle)"
     client.close()
 
@@ -236,6 +236,43 @@ async def test_cancelled_call_closes_its_connection_at_once(upstream, provider, 
     assert request.closed_at - cancelled_at < 0.05
     assert call.cancelled()
     assert repr(upstream) == NOTHING
+
+
+async def test_cancelled_read_closes_the_connection_by_itself(upstream, provider):
+    """A reader who is cancelled need not come back to close: the provider is told at once."""
+    provider.script = stream(stall_after=0)
+    answer = await upstream.open(post(provider))
+    reading = asyncio.create_task(answer.read())
+    await asyncio.sleep(0)
+    reading.cancel()
+    await provider.requests[0].closed.wait()
+    answer.close()
+    assert repr(upstream) == NOTHING
+
+
+async def test_unread_body_is_not_seen_by_the_next_request(upstream, provider):
+    """A whole body that nobody read is dropped with its answer, and the connection goes on."""
+    provider.script = sequence(status(200, b"x" * 10_000), status(200, b"second"))
+    (await upstream.open(post(provider))).close()
+    assert await fetch(upstream, post(provider)) == (200, b"second")
+    assert provider.connections.accepted == 1
+
+
+async def test_dead_idle_connections_take_no_place(provider):
+    """A connection is kept although the places for idle ones are taken, if those there are dead."""
+    client = Upstream(UpstreamLimits(max_idle_per_endpoint=1))
+    first, second = await client.open(post(provider)), await client.open(post(provider))
+    for answer in (first, second):
+        await answer.read_all(limit=1000)
+    first.close()
+    provider.requests[0].reply.close()
+    await provider.open_connections(1)
+    await asyncio.sleep(0.02)  # The news is under way to the client.
+    second.close()
+    assert repr(client) == "Upstream(0 active, 0 waiting, 1 idle)"
+    assert (await fetch(client, post(provider)))[0] == 200
+    assert provider.connections.accepted == 2
+    client.close()
 
 
 async def test_closed_answer_closes_its_connection_at_once(upstream, provider):
