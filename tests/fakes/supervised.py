@@ -102,10 +102,12 @@ class Supervised:
             self._news.notify_all()
 
     def note_children(self):
-        for child in self.psutil.children(recursive=True):
-            if child not in self._pidfds:
-                with contextlib.suppress(ProcessLookupError):
-                    self._pidfds[child] = os.pidfd_open(child.pid)
+        # A process that ends while it is looked at is none to watch.
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for child in self.psutil.children(recursive=True):
+                if child not in self._pidfds:
+                    with contextlib.suppress(ProcessLookupError):
+                        self._pidfds[child] = os.pidfd_open(child.pid)
 
     @property
     def children(self):
