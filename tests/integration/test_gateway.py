@@ -344,6 +344,22 @@ async def test_calls_beyond_the_bound_are_refused_with_a_delay(provider):
             call.cancel()
 
 
+async def test_streams_one_after_another_share_a_connection(provider, channel):
+    """The end of a body that comes after [DONE] costs neither time nor the connection."""
+
+    async def script(request, send):
+        await send.head(200, {"content-type": "text/event-stream"})
+        await send.chunk(b"".join(fake.Answer().frames(3)))
+        await asyncio.sleep(0.005)
+        await send.end()
+
+    provider.script = script
+    for _ in range(10):
+        await events_of(completion(channel).StreamComplete(ask()))
+        await asyncio.sleep(0.02)
+    assert provider.connections.accepted == 1
+
+
 async def test_models_are_listed_and_described(channel):
     """Callers see what they can ask for, and where it is served."""
     listed = await models(channel).ListModels(v1.ListModelsRequest())

@@ -170,8 +170,11 @@ class Router:
                 events, has_content = held, True
                 trying.first_content()
             if events:
+                finished = events[-1].WhichOneof("kind") == "finished"
+                if finished:
+                    response.finish()
                 yield events
-                if events[-1].WhichOneof("kind") == "finished":
+                if finished:
                     return
                 decoder.feed(b"")  # a failure that stood behind these events is told now, and not at the next byte
             until = self._clock() + idle_s

@@ -9,6 +9,7 @@
 import asyncio
 import math
 from collections.abc import Mapping
+from functools import partial
 from typing import Self
 
 from trunkline_server.core.errors import UpstreamMalformed, UpstreamUnreachable
@@ -64,6 +65,16 @@ class UpstreamResponse:
             raise UpstreamMalformed("the body of the provider's answer is beyond the bound")
         return b"".join(pieces)
 
+    def finish(self) -> None:
+        """Give the answer up because all that matters of it is here: nothing can be read from it any more.
+
+        What is left of the body, mostly the empty chunk at its end, is awaited for a moment without anyone waiting
+        for it, so that the connection can be used again. `close` after it does nothing.
+        """
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._client._finish(self._lane, connection)
+
     def close(self) -> None:
         """Give the connection back if the body is whole, else abort it at once. May be called twice."""
         connection, self._connection = self._connection, None
@@ -85,7 +96,7 @@ class Upstream:
 
     `allowed_addresses` are addresses and networks that are connected to although they are link-local or a metadata
     service. `proxies` is an environment, of which HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY count. `ca_file`
-    holds the certificates to trust instead of the system's. Raises ValueError or OSError if one of them is wrong.
+    holds certificates to trust beside the system's. Raises ValueError or OSError if one of them is wrong.
     """
 
     def __init__(
@@ -166,6 +177,10 @@ class Upstream:
 
     def _connection(self) -> Connection:
         return Connection(self._loop, self._buffer, self._limits.max_header_bytes)
+
+    def _finish(self, lane: Lane, connection: Connection) -> None:
+        if not connection.linger(partial(self._release, lane, connection)):
+            self._release(lane, connection)
 
     def _release(self, lane: Lane, connection: Connection) -> None:
         """Take back the connection of an answer that was closed."""

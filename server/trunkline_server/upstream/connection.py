@@ -8,6 +8,8 @@
       |                          DEAD <---------------- + <--- not reusable -----+
       +--------------------------------------------------------- reusable -------+
 
+ In BODY an answer may linger: nobody reads it any more, but its end is awaited for a moment, to keep the connection.
+
 1. Bytes nobody asked for (in IDLE, or after the end of a message) end the connection: it is never used again.
 2. Parsed bytes wait in `_waiting`, at most PAUSE_AT + RECEIVE_SIZE of them: beyond PAUSE_AT reading is paused.
 3. The head is counted by us and cut off at the bound, because httptools gathers an endless header silently and in
@@ -20,6 +22,7 @@
 import asyncio
 import enum
 import math
+from collections.abc import Callable
 from typing import cast
 
 import httptools
@@ -33,6 +36,10 @@ MAX_READ = 16 * 1024
 PAUSE_AT = MAX_READ
 MAX_HEADERS = 512
 """Header lines of one answer. Beyond it UpstreamMalformed."""
+LINGER_S = 0.25
+"""How long the end of an answer that nobody reads any more is awaited."""
+LINGER_BYTES = 4096
+"""How much of it may come meanwhile."""
 JOIN_BELOW = 64 * 1024
 """Bodies below this leave in one write with their head; larger ones are not worth the copy."""
 
@@ -62,6 +69,7 @@ class Connection(asyncio.BufferedProtocol):
         "_failure",
         "_head_bytes",
         "_keep_alive",
+        "_linger_ended",
         "_loop",
         "_max_header_bytes",
         "_orderly_end",
@@ -98,6 +106,7 @@ class Connection(asyncio.BufferedProtocol):
         self._until = self._timer_at = math.inf
         self._timer: asyncio.TimerHandle | None = None
         self._failure: UpstreamError | None = None
+        self._linger_ended: Callable[[], None] | None = None
         self._pairs: list[tuple[bytes, bytes]] = []
         self._paused = self._keep_alive = self._until_close = self._orderly_end = False
         self._head_bytes = self._quiet_bytes = 0
@@ -143,6 +152,20 @@ class Connection(asyncio.BufferedProtocol):
         self._waiting.clear()
         self._resume()
         self.idle_since = now
+        return True
+
+    def linger(self, ended: Callable[[], None]) -> bool:
+        """Drop what still comes of the answer, and call `ended` at its end. False if there is nothing to wait for.
+
+        A body that goes on for more than LINGER_S or LINGER_BYTES is aborted.
+        """
+        if self._state is not BODY:
+            return False
+        self._linger_ended = ended
+        self._waiting.clear()
+        self._resume()
+        self._disarm()
+        self._timer = self._loop.call_later(LINGER_S, self.abort)
         return True
 
     def abort(self) -> None:
@@ -196,6 +219,16 @@ class Connection(asyncio.BufferedProtocol):
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+        if self._linger_ended is not None:
+            self._go_on_lingering(self._linger_ended)
+
+    def _go_on_lingering(self, ended: Callable[[], None]) -> None:
+        if self._state is not BODY:
+            self._linger_ended = None
+            self._disarm()
+            ended()
+        elif len(self._waiting) > LINGER_BYTES:
+            self.abort()
 
     def _take(self) -> bytes:
         waiting = self._waiting

@@ -36,7 +36,9 @@ class Dialer:
         self._resolver = resolver
         self._make = make
         # Made now, in the start of the worker: to load the trust store in the first call would block the loop.
-        self._tls = ssl.create_default_context(cafile=ca_file)
+        self._tls = ssl.create_default_context()
+        if ca_file:
+            self._tls.load_verify_locations(ca_file)
         self._tls.set_alpn_protocols(["http/1.1"])
 
     async def dial(self, endpoint: Endpoint, proxy: Proxy | None, until: float) -> Connection:

@@ -13,6 +13,17 @@ from trunkline_server.upstream import Upstream, UpstreamLimits
 NOTHING = "Upstream(0 active, 0 waiting, 0 idle)"
 
 
+def silent_end():
+    """An answer whose body has begun and never ends."""
+
+    async def script(request, send):
+        await send.head(200)
+        await send.chunk(b"all that matters")
+        await send.stall()
+
+    return script
+
+
 def now():
     return asyncio.get_running_loop().time()
 
@@ -321,3 +332,51 @@ async def test_nothing_leaks(upstream, provider):
     await asyncio.sleep(0.01)
     assert repr(upstream) == NOTHING
     assert psutil.Process().num_fds() <= before
+
+
+async def test_the_end_of_a_finished_answer_is_awaited_without_anyone(upstream, provider):
+    """When all that matters has come, the connection comes back as soon as the body ends, and nobody waits for it."""
+    end = asyncio.Event()
+
+    async def script(request, send):
+        await send.head(200)
+        await send.chunk(b"all that matters")
+        await end.wait()
+        await send.chunk(b"a little more")
+        await send.end()
+
+    provider.script = script
+    response = await upstream.open(post(provider))
+    assert await response.read() == b"all that matters"
+    response.finish()
+    response.close()
+    assert repr(upstream) == "Upstream(1 active, 0 waiting, 0 idle)"
+    end.set()
+    async with asyncio.timeout(1):
+        while repr(upstream) != "Upstream(0 active, 0 waiting, 1 idle)":
+            await asyncio.sleep(0.001)
+    provider.script = chat()
+    await fetch(upstream, post(provider))
+    assert provider.connections.accepted == 1
+
+
+@pytest.mark.parametrize("script", [silent_end(), flood(1 << 20)], ids=["no end", "too much"])
+async def test_a_finished_answer_that_does_not_end_is_aborted(upstream, provider, script):
+    """Neither a provider that keeps the body open nor one that goes on and on holds a connection."""
+    provider.script = script
+    response = await upstream.open(post(provider))
+    await response.read()
+    response.finish()
+    request = await provider.seen(1)
+    await asyncio.wait_for(request.closed.wait(), 2)
+    assert repr(upstream) == NOTHING
+
+
+async def test_a_finished_whole_answer_is_given_back_at_once(upstream, provider):
+    """There is nothing to wait for."""
+    response = await upstream.open(post(provider))
+    await response.read_all(limit=10_000)
+    response.finish()
+    assert repr(upstream) == "Upstream(0 active, 0 waiting, 1 idle)"
+    with pytest.raises(RuntimeError):
+        await response.read()
