@@ -8,10 +8,10 @@ from click.testing import CliRunner, Result
 
 from trunkline_server.cli.check import command
 from trunkline_server.config import ConfigError, Document, LocalModelAddress, build, load
+from trunkline_server.core.addresses import AddressPolicy
 from trunkline_server.core.http import Endpoint
 from trunkline_server.core.secret import Secret
 from trunkline_server.providers.registry import DIALECTS
-from trunkline_server.upstream.addresses import AddressPolicy
 
 HERE = Path(__file__).parent
 BROKEN = HERE / "configs" / "broken"

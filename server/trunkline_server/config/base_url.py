@@ -1,7 +1,6 @@
-"""What a base URL may be, and which addresses it may not name.
+"""What a base URL may be, and which addresses it may not name: those that core.addresses refuses.
 
-Cloud machines hand out credentials to whoever asks at link-local and metadata addresses. An operator who means one
-lists it. Names are looked up when a connection is made, and checked there again.
+Names are looked up when a connection is made, and checked there.
 """
 
 import ipaddress
@@ -10,27 +9,10 @@ from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 from trunkline_server.config.problems import wrong
+from trunkline_server.core.addresses import AddressPolicy, IpAddress, IpNetwork
 from trunkline_server.core.http import Endpoint
 
 MAX_URL_CHARS: Final = 2048
-
-IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
-IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-# The client that makes the connections has the last word and a table of its own: it also sees what names stand for.
-# This one is here so that a file can be refused without loading that client.
-_REFUSED: Final = tuple(
-    ipaddress.ip_network(text)
-    for text in (
-        "169.254.0.0/16",  # link-local; metadata of AWS, Azure, Google, OpenStack
-        "fe80::/10",  # link-local
-        "fd00:ec2::/32",  # metadata of AWS
-        "fd20:ce::/32",  # metadata of Google
-        "100.100.100.200/32",  # metadata of Alibaba
-        "192.0.0.192/32",  # metadata of Oracle
-        "168.63.129.16/32",  # wire server of Azure
-    )
-)
 
 
 def split_base_url(url: str) -> tuple[Endpoint, str]:
@@ -50,15 +32,13 @@ def split_base_url(url: str) -> tuple[Endpoint, str]:
     return endpoint, parts.path.rstrip("/")
 
 
-def refused_address(host: str, allowed: tuple[IPNetwork, ...]) -> bool:
+def refused_address(host: str, allowed: tuple[IpNetwork, ...]) -> bool:
     """Whether the host is a literal link-local or metadata address that isn't allowed."""
     address = literal_address(host)
-    if address is None or any(address in network for network in allowed):
-        return False
-    return any(address in network for network in _REFUSED)
+    return address is not None and not AddressPolicy(allowed).permits(address)
 
 
-def literal_address(host: str) -> IPAddress | None:
+def literal_address(host: str) -> IpAddress | None:
     """The address that a host stands for without a look-up; None for a name.
 
     IPv4 is also read in the old forms that the system's resolver takes (169.254.43518, 0xa9fea9fe), and out of IPv6
@@ -82,14 +62,14 @@ def _split(url: str) -> SplitResult | None:
         return None
 
 
-def _parsed(text: str) -> IPAddress | None:
+def _parsed(text: str) -> IpAddress | None:
     try:
         return ipaddress.ip_address(text)
     except ValueError:
         return None
 
 
-def _old_form(text: str) -> IPAddress | None:
+def _old_form(text: str) -> IpAddress | None:
     try:
         return ipaddress.IPv4Address(socket.inet_aton(text))
     except OSError:

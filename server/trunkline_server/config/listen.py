@@ -4,8 +4,8 @@ import ipaddress
 from dataclasses import dataclass
 from typing import Final
 
-from trunkline_server.config.base_url import IPAddress, IPNetwork
 from trunkline_server.config.problems import wrong
+from trunkline_server.core.addresses import IpAddress, IpNetwork
 
 MAX_PORT: Final = 65535
 MAX_UNIX_PATH_BYTES: Final = 107
@@ -49,7 +49,7 @@ def read_listen_address(text: str) -> ListenAddress:
     return ListenAddress(host=_host(host), port=int(port))
 
 
-def read_networks(text: str) -> tuple[IPNetwork, ...] | None:
+def read_networks(text: str) -> tuple[IpNetwork, ...] | None:
     """IP addresses and networks separated by commas; None if one of them isn't one."""
     try:
         return tuple(ipaddress.ip_network(part, strict=False) for part in split_list(text))
@@ -80,7 +80,7 @@ def _host(text: str) -> str:
     return host
 
 
-def _ip(text: str) -> IPAddress | None:
+def _ip(text: str) -> IpAddress | None:
     try:
         return ipaddress.ip_address(text)
     except ValueError:

@@ -8,10 +8,11 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from trunkline_server.config import schema
-from trunkline_server.config.base_url import IPNetwork, refused_address, split_base_url
+from trunkline_server.config.base_url import refused_address, split_base_url
 from trunkline_server.config.file import Tree
 from trunkline_server.config.interpolate import Filled
 from trunkline_server.config.problems import ConfigError, Where, did_you_mean, explain
+from trunkline_server.core.addresses import IpNetwork
 
 MAX_PROVIDERS: Final = 256
 MAX_MODELS: Final = 4096
@@ -23,7 +24,7 @@ _Providers = dict[str, schema.OpenAIEntry | schema.LocalEntry]
 _Models = dict[str, schema.ModelEntry]
 
 
-def check(tree: Tree, *, folder: Path, allowed: tuple[IPNetwork, ...]) -> schema.ConfigFile:
+def check(tree: Tree, *, folder: Path, allowed: tuple[IpNetwork, ...]) -> schema.ConfigFile:
     """The tree as a checked file. Relative paths in it begin at `folder`. Raises ConfigError with all problems."""
     for key in tree.data.keys() - {"providers", "models"}:
         tree.report((key,), "unknown key", did_you_mean(key, ("providers", "models")))
@@ -133,7 +134,7 @@ def _check_name(tree: Tree, where: Where, name: str, check_name: Callable[[str],
         tree.report(where, context["message"], context["mend"])
 
 
-def _check_providers(tree: Tree, providers: _Providers, allowed: tuple[IPNetwork, ...]) -> None:
+def _check_providers(tree: Tree, providers: _Providers, allowed: tuple[IpNetwork, ...]) -> None:
     local: str | None = None
     for name, entry in providers.items():
         where: Where = ("providers", name)
@@ -147,7 +148,7 @@ def _check_providers(tree: Tree, providers: _Providers, allowed: tuple[IPNetwork
             )
 
 
-def _check_openai(tree: Tree, where: Where, entry: schema.OpenAIEntry, allowed: tuple[IPNetwork, ...]) -> None:
+def _check_openai(tree: Tree, where: Where, entry: schema.OpenAIEntry, allowed: tuple[IpNetwork, ...]) -> None:
     endpoint, _ = split_base_url(entry.base_url)
     if refused_address(endpoint.host, allowed):
         tree.report(

@@ -1,40 +1,23 @@
 """Which addresses may be connected to, and how names become addresses.
 
-1. Link-local and cloud metadata addresses are refused unless the operator lists them, whatever notation they come in.
+1. Every address is put to core.addresses before it is connected to.
 2. A name is looked up once per connection attempt and cached for 5 s; many who ask at once share one lookup.
 3. At most 256 names are kept; the one longest there goes first.
 """
 
 import asyncio
 import socket
-from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import ip_address
 from itertools import chain, zip_longest
 
+from trunkline_server.core.addresses import AddressPolicy
 from trunkline_server.core.errors import UpstreamUnreachable
 
 CACHE_S = 5.0
 MAX_NAMES = 256
 MAX_ADDRESSES = 8
 """Addresses of one name that are tried. Further ones are ignored."""
-
-_REFUSED = tuple(
-    ip_network(text)
-    for text in (
-        "169.254.0.0/16",  # link-local; metadata of AWS, Azure, Google, OpenStack
-        "fe80::/10",  # link-local
-        "fd00:ec2::/32",  # metadata and pod identity of AWS
-        "fd20:ce::/32",  # metadata of Google
-        "100.100.100.200/32",  # metadata of Alibaba
-        "192.0.0.192/32",  # metadata of Oracle
-        "168.63.129.16/32",  # wire server of Azure
-    )
-)
-_NAT64 = ip_network("64:ff9b::/96")
-_COMPATIBLE = ip_network("::/96")
-
-IpAddress = IPv4Address | IPv6Address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,30 +26,6 @@ class Address:
 
     family: socket.AddressFamily
     ip: str
-
-
-class AddressPolicy:
-    """Says which addresses are refused. `allowed` holds addresses and networks that are fit nevertheless."""
-
-    def __init__(self, allowed: Iterable[str] = ()) -> None:
-        self._allowed = tuple(ip_network(text, strict=False) for text in allowed)
-
-    def permits(self, ip: str) -> bool:
-        """Whether a connection to this IP address may be made."""
-        forms = _forms(ip_address(ip))
-        if any(form in network for form in forms for network in self._allowed):
-            return True
-        return not any(form in network for form in forms for network in _REFUSED)
-
-
-def _forms(address: IpAddress) -> tuple[IpAddress, ...]:
-    """The address, and the IPv4 address that it stands for, if it is one in the clothes of IPv6."""
-    if isinstance(address, IPv4Address):
-        return (address,)
-    inner = address.ipv4_mapped or address.sixtofour
-    if inner is None and (address in _NAT64 or address in _COMPATIBLE):
-        inner = IPv4Address(int(address) & 0xFFFFFFFF)
-    return (address,) if inner is None else (address, inner)
 
 
 class Resolver:

@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Self
 
+from trunkline_server.core.addresses import AddressPolicy
 from trunkline_server.core.errors import UpstreamMalformed, UpstreamUnreachable
 from trunkline_server.core.http import Endpoint, HttpRequest
-from trunkline_server.upstream.addresses import AddressPolicy, Resolver
+from trunkline_server.upstream.addresses import Resolver
 from trunkline_server.upstream.connection import RECEIVE_SIZE, Connection
 from trunkline_server.upstream.dial import Dialer
 from trunkline_server.upstream.limits import UpstreamLimits
