@@ -284,10 +284,13 @@ providers:
 models:
   m: {deployments: [{provider: far, upstream_model: x}]}
 """
-    result = check(str(written(tmp_path, text)), TRUNKLINE_LISEN="x", TRUNKLINE_OPENAI_KEY="")
+    given = {"TRUNKLINE_LISEN": "x", "TRUNKLINE_OPENAI_KEY": "", "TRUNKLINE_LISTEN": "127.0.0.1:1,0.0.0.0:50051"}
+    result = check(str(written(tmp_path, text)), **given)
     assert result.exit_code == 0
     where = f"warning: {tmp_path}/trunkline.yaml:"
     assert result.stderr.splitlines() == [
+        "warning: TRUNKLINE_LISTEN: 0.0.0.0:50051 is open to the network, and the gateway asks callers for no key."
+        " Let only your services reach it, or listen on 127.0.0.1 or unix:/path",
         "warning: TRUNKLINE_LISEN: no such setting. Did you mean 'TRUNKLINE_LISTEN'?",
         f"{where} providers.openai.api_key: empty, so calls to this provider are refused."
         " Set the variable or file that it names",

@@ -62,7 +62,7 @@ def _check(path: Path | None, environ: Mapping[str, str]) -> tuple[_Checked | No
     if settings is None or document is None:
         return None, problems
     snapshot = build(document)
-    warnings = doubts(document, snapshot, environ)
+    warnings = doubts(settings, document, snapshot, environ)
     return _Checked(settings=settings, document=document, snapshot=snapshot, warnings=warnings), problems
 
 

@@ -5,18 +5,31 @@ from collections.abc import Iterator, Mapping
 from trunkline_server.config.base_url import literal_address
 from trunkline_server.config.document import Document
 from trunkline_server.config.problems import Problem
-from trunkline_server.config.settings import unknown_variables
+from trunkline_server.config.settings import Settings, unknown_variables
 from trunkline_server.config.snapshot import Snapshot
 from trunkline_server.core.deployment import Provider
 
 
-def doubts(document: Document, snapshot: Snapshot, environ: Mapping[str, str]) -> tuple[Problem, ...]:
+def doubts(
+    settings: Settings, document: Document, snapshot: Snapshot, environ: Mapping[str, str]
+) -> tuple[Problem, ...]:
     """Each doubt with the place it is about."""
     return (
+        *_of_listeners(settings),
         *unknown_variables(environ, document.variables),
         *_of_credentials(document.origin, snapshot),
         *_of_weights(document),
     )
+
+
+def _of_listeners(settings: Settings) -> Iterator[Problem]:
+    for address in settings.listen_addresses:
+        if not address.is_local:
+            yield Problem(
+                key="TRUNKLINE_LISTEN",
+                message=f"{address} is open to the network, and the gateway asks callers for no key",
+                mend="Let only your services reach it, or listen on 127.0.0.1 or unix:/path",
+            )
 
 
 def _of_credentials(file: str, snapshot: Snapshot) -> Iterator[Problem]:
