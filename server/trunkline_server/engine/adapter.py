@@ -14,11 +14,11 @@ from typing import Any, Final, cast
 
 import grpc
 
+from trunkline.request_id import new_request_id
 from trunkline_server.core.call import Call
 from trunkline_server.core.ending import CallEnded, Ending, ending, foreseen
 from trunkline_server.core.errors import MethodUnimplemented
 from trunkline_server.core.faults import FaultLog
-from trunkline.request_id import new_request_id
 from trunkline_server.engine.handlers import CALL, Behaviour, Context, Handler, behaviour_of, with_behaviour
 from trunkline_server.engine.method import Method
 
