@@ -2,11 +2,10 @@
 
 import asyncio
 import ssl
-import subprocess
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
+import trustme
 import uvloop
 
 from tests.fakes.provider import FakeProvider
@@ -38,14 +37,10 @@ class Certificate:
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
-    """A certificate for provider.test and 127.0.0.1 that only its own file vouches for."""
-    folder: Path = tmp_path_factory.mktemp("tls")
-    file, key = str(folder / "provider.pem"), str(folder / "provider.key")
-    command = (
-        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=provider.test"
-    )
-    names = ["-addext", "subjectAltName=DNS:provider.test,IP:127.0.0.1"]
-    subprocess.run([*command.split(), *names, "-keyout", key, "-out", file], check=True, capture_output=True)
+    """A certificate for provider.test and 127.0.0.1 that only the file vouches for."""
+    file = str(tmp_path_factory.mktemp("tls") / "authority.pem")
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(file)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(file, key)
+    authority.issue_cert("provider.test", "127.0.0.1").configure_cert(context)
     return Certificate(file, context)
