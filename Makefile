@@ -31,6 +31,11 @@ run: setup ## Serve, with the embedded model (CONFIG=trunkline.yaml to use yours
 test: setup ## Pass all tests (ARGS="-k name" for some)
 	$(BIN)/python -m pytest $(ARGS)
 
+.PHONY: bench
+bench: setup ## Measure the upstream client and the dialects (CPU, ratios in one run)
+	$(BIN)/python -m tests.bench.upstream
+	$(BIN)/python -m tests.bench.dialect
+
 .PHONY: format
 format: setup ## Format the code and the contract
 	$(BIN)/ruff check --quiet --fix-only .

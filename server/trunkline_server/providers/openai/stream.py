@@ -114,7 +114,7 @@ class ChatStreamDecoder:
         if self._failure:
             raise self._failure
         events: list[v1.StreamEvent] = []
-        if self._closed:
+        if self._closed or not data:
             return events
         try:
             for name, payload in self._framing.feed(data):
