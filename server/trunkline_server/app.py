@@ -10,19 +10,17 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from google.protobuf.descriptor import ServiceDescriptor
-from grpc_health.v1 import health_pb2
 
 from trunkline.v1 import completion_pb2, embedding_pb2, models_pb2, quotas_pb2
 from trunkline_server.config.settings import Settings
 from trunkline_server.config.snapshot import Snapshot
-from trunkline_server.core.call import Call
 from trunkline_server.core.deployment import Route
 from trunkline_server.core.faults import FaultLog
 from trunkline_server.core.policy import Policy
 from trunkline_server.engine.adapter import Calls
 from trunkline_server.engine.health import SERVICE as HEALTH
-from trunkline_server.engine.health import Health
-from trunkline_server.engine.method import Method, StreamMethod, UnaryMethod, methods_of
+from trunkline_server.engine.health import Health, health_methods
+from trunkline_server.engine.method import Method, methods_of
 from trunkline_server.engine.reflection import reflection_methods
 from trunkline_server.interceptors.admission import Admission
 from trunkline_server.interceptors.errors import Errors
@@ -103,7 +101,7 @@ async def open_app(settings: Settings, snapshot: Snapshot, environ: Mapping[str,
             configuration=configuration,
             methods=(
                 *(method for descriptor, servicer in served for method in methods_of(descriptor, servicer)),
-                *_health_methods(health),
+                *health_methods(health),
                 *(reflection_methods((*names, HEALTH)) if settings.reflection_on else ()),
             ),
             policies=(
@@ -119,17 +117,3 @@ async def open_app(settings: Settings, snapshot: Snapshot, environ: Mapping[str,
         )
     finally:
         upstream.close()
-
-
-def _health_methods(health: Health) -> tuple[Method, ...]:
-    async def check(request: health_pb2.HealthCheckRequest, _call: Call) -> health_pb2.HealthCheckResponse:
-        return await health.check(request)
-
-    def watch(request: health_pb2.HealthCheckRequest, _call: Call) -> AsyncIterator[health_pb2.HealthCheckResponse]:
-        return health.watch(request)
-
-    request = health_pb2.HealthCheckRequest
-    return (
-        UnaryMethod(name=f"/{HEALTH}/Check", request=request, serve=check),
-        StreamMethod(name=f"/{HEALTH}/Watch", request=request, serve=watch, timed=False),
-    )

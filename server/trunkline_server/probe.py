@@ -8,38 +8,48 @@
 import asyncio
 import contextlib
 import sys
-from contextlib import aclosing
-from typing import Any, Final, NoReturn, TypeAlias
-
-import grpc
-from grpc_health.v1 import health_pb2
+from typing import Final
 
 from trunkline_server.core import control
-from trunkline_server.core.errors import GatewayError
-from trunkline_server.engine.health import SERVICE, Health
+from trunkline_server.core.faults import FaultLog
+from trunkline_server.engine.adapter import Calls
+from trunkline_server.engine.health import Health, health_methods
+from trunkline_server.engine.server import TransportLimits, make_server
 
 BEAT_LIMIT_S: Final = 10.0
+CHECK_S: Final = 5.0
+"""How long a check may take to come in and be answered."""
 
-# A probe port is open to whoever reaches the machine: small messages, few connections, and no sharing of the port with
-# a stale process.
-_OPTIONS = (
-    ("grpc.so_reuseport", 0),
-    ("grpc.max_receive_message_length", 4096),
-    ("grpc.max_metadata_size", 8192),
-    ("grpc.max_concurrent_streams", 100),
-    ("grpc.max_allowed_incoming_connections", 1000),
-    ("grpc.server_handshake_timeout_ms", 10_000),
+# A probe port is open to whoever reaches the machine: small messages and few connections.
+_LIMITS: Final = TransportLimits(
+    max_concurrent_streams=100,
+    max_concurrent_rpcs=2000,
+    max_connections=1000,
+    max_receive_message_bytes=4096,
+    max_metadata_bytes=8192,
+    handshake_timeout_s=10,
+    max_connection_age_s=600,
+    max_connection_age_grace_s=600,
+    min_ping_interval_s=10,
 )
-_Context: TypeAlias = "grpc.aio.ServicerContext[health_pb2.HealthCheckRequest, health_pb2.HealthCheckResponse]"
-_CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
 class Probe:
     """Health of the gateway as the supervisor tells it."""
 
     def __init__(self, *, beat_limit_s: float) -> None:
-        self._server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=2000)
+        clock = asyncio.get_running_loop().time
         self._health = Health()
+        self._server = make_server(
+            health_methods(self._health),
+            (),
+            _LIMITS,
+            calls=Calls(),
+            faults=FaultLog(clock),
+            clock=clock,
+            default_timeout_s=CHECK_S,
+            share_port=False,
+        )
         self._beat_limit_s = beat_limit_s
         self._silence: asyncio.TimerHandle | None = None
         self._health.set("", serving=False)
@@ -49,7 +59,6 @@ class Probe:
 
     async def listen(self, address: str) -> int:
         """Starts to answer; returns the port. Raises RuntimeError if the address can't be had."""
-        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, self._handlers()),))
         port = self._server.add_insecure_port(address)
         await self._server.start()
         return port
@@ -66,34 +75,6 @@ class Probe:
             self._silence.cancel()
         loop = asyncio.get_running_loop()
         self._silence = loop.call_later(self._beat_limit_s, lambda: self._health.set("liveness", serving=False))
-
-    def _handlers(self) -> "dict[str, grpc.RpcMethodHandler[Any, Any]]":
-        kwargs: dict[str, Any] = {
-            "request_deserializer": health_pb2.HealthCheckRequest.FromString,
-            "response_serializer": health_pb2.HealthCheckResponse.SerializeToString,
-        }
-        return {
-            "Check": grpc.unary_unary_rpc_method_handler(self._check, **kwargs),
-            "Watch": grpc.unary_stream_rpc_method_handler(self._watch, **kwargs),
-        }
-
-    async def _check(self, request: health_pb2.HealthCheckRequest, context: _Context) -> health_pb2.HealthCheckResponse:
-        try:
-            return await self._health.check(request)
-        except GatewayError as error:
-            await _abort(context, error)
-
-    async def _watch(self, request: health_pb2.HealthCheckRequest, context: _Context) -> None:
-        try:
-            async with aclosing(self._health.watch(request)) as states:
-                async for state in states:
-                    await context.write(state)
-        except GatewayError as error:
-            await _abort(context, error)
-
-
-async def _abort(context: _Context, error: GatewayError) -> NoReturn:
-    await context.abort(_CODES.get(int(error.code), grpc.StatusCode.INTERNAL), error.message)
 
 
 async def _serve(arguments: control.ChildArguments, beat_limit_s: float) -> None:

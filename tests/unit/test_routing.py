@@ -53,7 +53,14 @@ def test_wishes_narrow_the_choice():
 
 
 def follow(error, **fields):
-    given = {"attempts": 1, "others": 1, "content_sent": False, "remaining_s": 10.0, "rng": random.Random(1), **fields}
+    given = {
+        "attempts": 1,
+        "others": True,
+        "content_sent": False,
+        "remaining_s": 10.0,
+        "rng": random.Random(1),
+        **fields,
+    }
     return decide(error, **given)
 
 
@@ -76,19 +83,19 @@ def test_another_deployment_is_tried_at_once(kind):
 
 def test_the_last_deployment_is_tried_again_only_where_that_may_help():
     """A failure is repeated after a delay; a refused credential is not."""
-    again = follow(errors.UpstreamFailed("down"), others=0)
+    again = follow(errors.UpstreamFailed("down"), others=False)
     assert isinstance(again, Retry)
     assert again.same
     assert 0 <= again.delay_s <= 2.0
-    assert follow(errors.UpstreamAuthFailed("no"), others=0) == GiveUp()
-    assert follow(errors.UpstreamRateLimited("no"), others=0) == GiveUp()
+    assert follow(errors.UpstreamAuthFailed("no"), others=False) == GiveUp()
+    assert follow(errors.UpstreamRateLimited("no"), others=False) == GiveUp()
 
 
 def test_retry_after_is_honoured_or_left_to_the_caller():
     """A short wait is kept to the letter, a long one is the caller's."""
     short = errors.UpstreamOverloaded("busy", retry_after_s=0.7)
-    assert follow(short, others=0) == Retry(delay_s=0.7, same=True)
-    assert follow(errors.UpstreamOverloaded("busy", retry_after_s=30), others=0) == GiveUp()
+    assert follow(short, others=False) == Retry(delay_s=0.7, same=True)
+    assert follow(errors.UpstreamOverloaded("busy", retry_after_s=30), others=False) == GiveUp()
 
 
 def test_a_repeat_has_to_fit_the_deadline_and_the_count():

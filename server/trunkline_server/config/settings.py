@@ -140,8 +140,8 @@ class Settings(BaseSettings):
     """Longest silence of a provider in the middle of an answer."""
     default_timeout_s: SomeSeconds = 600.0
     """Deadline of calls whose caller set none."""
-    max_response_bytes: Annotated[int, Field(ge=64 * 1024, le=_INT32_MAX)] = 64 * _MIB
-    """Size of a provider's answer."""
+    max_response_bytes: Annotated[int, Field(ge=64 * 1024, le=_INT32_MAX)] = 16 * _MIB
+    """Size of a provider's answer in one piece. It is decoded in one step, during which a worker does nothing else."""
     upstream_ca_file: Annotated[Path, AfterValidator(_existing)] | None = None
     """Certificates to trust beside the system's, in PEM."""
     allowed_addresses: Annotated[Addresses, BeforeValidator(_addresses)] = ()

@@ -26,6 +26,12 @@ class Provider:
     max_tokens_key: str = "max_completion_tokens"
     """Name of the output bound in the body, where servers of one dialect differ."""
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Values that nothing a provider says may bring out."""
+        credential = (self.credential.reveal(),) if self.credential else ()
+        return (*credential, *(value for _, value in self.headers))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:

@@ -10,7 +10,7 @@
 import asyncio
 import math
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import grpc
 
@@ -82,7 +82,7 @@ class Adapter(grpc.aio.ServerInterceptor):
         self._faults = faults
         self._clock = clock
         self._default_timeout_s = default_timeout_s
-        self._unknown: Handler = grpc.stream_stream_rpc_method_handler(cast("Any", self._enter(None, _unknown_method)))
+        self._unknown = with_behaviour(self._enter(None, _unknown_method))
 
     async def intercept_service(
         self,
@@ -93,29 +93,29 @@ class Adapter(grpc.aio.ServerInterceptor):
         handler = await continuation(handler_call_details)
         method = self._methods.get(handler_call_details.method)
         if handler is None or method is None:
-            # Streaming both ways on the server's side fits a client of any kind, since the bytes are the same.
             return self._unknown
-        return with_behaviour(handler, self._enter(method, behaviour_of(handler)))
+        return with_behaviour(self._enter(method, behaviour_of(handler)))
 
     def _enter(self, method: Method | None, inner: Behaviour) -> Behaviour:
-        async def behave(request: Any, context: Context) -> Any:
+        async def behave(requests: Any, context: Context) -> None:
             call = self._open(method, context)
             CALL.set(call)
             self._calls.add(call)
             try:
                 async with asyncio.timeout_at(None if call.deadline == math.inf else call.deadline):
-                    response = await inner(request, context)
+                    await inner(requests, context)
                 context.set_trailing_metadata(((REQUEST_ID, call.request_id),))
-                return response
+                return
             except CallEnded as ended:
                 last = ended.ending
             except BaseException as error:  # noqa: BLE001 - nothing may pass that a caller would read or hang on
                 last = self._unforeseen(error, call)
             finally:
+                call.request = None  # it may be large, and a caller that does not read keeps the ending waiting
                 self._calls.discard(call)
             if _cancelled():
                 raise asyncio.CancelledError
-            return await _abort(context, call, last)
+            await _abort(context, call, last)
 
         return behave
 

@@ -1,13 +1,16 @@
 """Plain functions as gRPC handlers.
 
-1. Every handler is a coroutine that takes and gives bytes, so that requests are decoded where the gateway can answer
-   for it, and generators are closed in the task and context that they ran in.
-2. A handler that gRPC is about to cancel waits for that: `context.write` then fails a moment before the cancellation,
+1. gRPC is told of every method as a stream both ways, whatever the contract says; a client of another kind sends and
+   takes the same bytes. So the gateway reads requests itself: after the policies have let the call in, and within its
+   deadline. gRPC would read a unary request before anything of ours runs, and wait for ever if it does not come.
+2. Handlers take and give bytes, so that a request is decoded where the gateway can answer for it, and generators are
+   closed in the task and context that they ran in.
+3. A handler that gRPC is about to cancel waits for that: reads and writes then fail a moment before the cancellation,
    and every ending should look the same (one CancelledError with `cancelling() > 0`).
 """
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from contextvars import ContextVar
 from typing import Any, Final, TypeAlias, cast
@@ -16,93 +19,126 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 
 from trunkline_server.core.call import Call
-from trunkline_server.core.errors import MalformedMessage
+from trunkline_server.core.errors import DeadlineExceeded, MalformedMessage
 from trunkline_server.engine.method import DuplexMethod, Method, StreamMethod, UnaryMethod
+from trunkline_server.engine.wire import MAX_FIELDS, has_more_fields
 
 # Stubs alone know that these take parameters.
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
-Behaviour = Callable[[Any, Any], Awaitable[Any]]
+Behaviour = Callable[[Any, Any], Awaitable[None]]
 
 CALL: Final[ContextVar[Call]] = ContextVar("CALL")
 """The call that the current task serves; set by the adapter."""
 CANCEL_GRACE_S: Final = 5.0
-"""Longest wait for the cancellation that follows a failed write."""
+"""Longest wait for the cancellation that follows a failed read or write."""
+RECEIVE_S: Final = 30.0
+"""Longest wait for a request to come in whole."""
+COUNT_ABOVE: Final = 64 * 1024
+"""Requests above this size have their fields counted before they are decoded: two bytes can become a hundred."""
 
 
 def handler_of(method: Method) -> Handler:
     """The handler of a method, without any policy around it."""
     match method:
         case UnaryMethod():
-            return grpc.unary_unary_rpc_method_handler(cast("Any", _unary(method)))
+            return with_behaviour(_unary(method))
         case StreamMethod():
-            return grpc.unary_stream_rpc_method_handler(cast("Any", _stream(method)))
+            return with_behaviour(_stream(method))
         case DuplexMethod():
-            return grpc.stream_stream_rpc_method_handler(cast("Any", _duplex(method)))
+            return with_behaviour(_duplex(method))
 
 
 def behaviour_of(handler: Handler) -> Behaviour:
     """The coroutine function inside a handler."""
-    if handler.request_streaming:
-        return cast("Behaviour", handler.stream_stream)
-    return cast("Behaviour", handler.unary_stream if handler.response_streaming else handler.unary_unary)
+    return cast("Behaviour", handler.stream_stream)
 
 
-def with_behaviour(handler: Handler, behaviour: Behaviour) -> Handler:
-    """A handler of the same kind around another coroutine function. gRPC looks at the kind when it dispatches."""
-    if handler.request_streaming:
-        return grpc.stream_stream_rpc_method_handler(cast("Any", behaviour))
-    if handler.response_streaming:
-        return grpc.unary_stream_rpc_method_handler(cast("Any", behaviour))
-    return grpc.unary_unary_rpc_method_handler(cast("Any", behaviour))
+def with_behaviour(behaviour: Behaviour) -> Handler:
+    """A handler around a coroutine function."""
+    return grpc.stream_stream_rpc_method_handler(cast("Any", behaviour))
 
 
 def _unary(method: UnaryMethod) -> Behaviour:
-    async def behave(request: bytes, _context: Context) -> bytes:
+    async def behave(_requests: object, context: Context) -> None:
         call = CALL.get()
-        return (await method.serve(_decoded(method, request, call), call)).SerializeToString()
+        request = await _receive(method, context, call)
+        await _send(await method.serve(request, call), context)
 
     return behave
 
 
 def _stream(method: StreamMethod) -> Behaviour:
-    async def behave(request: bytes, context: Context) -> None:
+    async def behave(_requests: object, context: Context) -> None:
         call = CALL.get()
-        await _send(method.serve(_decoded(method, request, call), call), context)
+        request = await _receive(method, context, call)
+        await _send_all(method.serve(request, call), context)
 
     return behave
 
 
 def _duplex(method: DuplexMethod) -> Behaviour:
-    async def behave(requests: AsyncIterable[bytes], context: Context) -> None:
+    async def behave(_requests: object, context: Context) -> None:
         call = CALL.get()
 
-        async def decoded() -> AsyncIterator[Message]:
-            async for request in requests:
-                yield _decoded(method, request, call)
+        async def received() -> AsyncIterator[Message]:
+            while (data := await _read(context)) is not None:
+                yield _decoded(method, data, call)
 
-        await _send(method.serve(decoded(), call), context)
+        await _send_all(method.serve(received(), call), context)
 
     return behave
 
 
-async def _send(source: AsyncIterator[Message], context: Context) -> None:
+async def _receive(method: Method, context: Context, call: Call) -> Message:
+    """The one request of a call. Raises MalformedMessage or DeadlineExceeded."""
+    try:
+        async with asyncio.timeout(RECEIVE_S):
+            data = await _read(context)
+    except TimeoutError as error:
+        raise DeadlineExceeded(f"the request did not come in whole within {RECEIVE_S:.0f} s") from error
+    if data is None:
+        raise MalformedMessage("the call ended before its request was whole")
+    return _decoded(method, data, call)
+
+
+async def _read(context: Context) -> bytes | None:
+    """The next message; None at the end."""
+    try:
+        data = await context.read()
+    except (grpc.aio.InternalError, grpc.aio.UsageError):
+        await _until_cancelled()
+        raise
+    return None if data is grpc.aio.EOF else data
+
+
+async def _send_all(source: AsyncIterator[Message], context: Context) -> None:
     async with aclosing(cast("Any", source)) as messages:
         async for message in messages:
-            try:
-                await context.write(message.SerializeToString())
-            except (grpc.aio.InternalError, grpc.aio.UsageError):
-                # The call is gone; gRPC's own cancellation is on its way (seen in grpcio 1.85).
-                await asyncio.sleep(CANCEL_GRACE_S)
-                raise
+            await _send(message, context)
+
+
+async def _send(message: Message, context: Context) -> None:
+    try:
+        await context.write(message.SerializeToString())
+    except (grpc.aio.InternalError, grpc.aio.UsageError):
+        await _until_cancelled()
+        raise
+
+
+async def _until_cancelled() -> None:
+    """The call is gone; gRPC's own cancellation is on its way (seen in grpcio 1.85)."""
+    await asyncio.sleep(CANCEL_GRACE_S)
 
 
 def _decoded(method: Method, data: bytes, call: Call) -> Message:
+    kind = method.request.DESCRIPTOR
+    if len(data) > COUNT_ABOVE and has_more_fields(data, kind, MAX_FIELDS):
+        raise MalformedMessage(f"the request has more than {MAX_FIELDS} fields; send fewer, larger ones")
     try:
         call.request = method.request.FromString(data)
     except DecodeError as error:
-        name = method.request.DESCRIPTOR.full_name
         raise MalformedMessage(
-            f"the request is not a {name}; check that client and gateway share a contract"
+            f"the request is not a {kind.full_name}; check that client and gateway share a contract"
         ) from error
     return call.request

@@ -5,7 +5,6 @@
 2. At most `max_watchers` streams are open at a time; one more is refused with Overloaded.
 3. `end_watches` ends all streams, open and to come: an open one would hold a server's stop for its whole grace.
 
-Knows messages but no server: whoever carries gRPC registers `check` and `watch` under SERVICE.
 Source of the protocol: https://github.com/grpc/grpc/blob/master/doc/health-checking.md
 """
 
@@ -15,7 +14,9 @@ from typing import Final
 
 from grpc_health.v1 import health_pb2
 
+from trunkline_server.core.call import Call
 from trunkline_server.core.errors import HealthServiceUnknown, Overloaded
+from trunkline_server.engine.method import Method, StreamMethod, UnaryMethod
 
 SERVICE: Final = "grpc.health.v1.Health"
 
@@ -81,3 +82,21 @@ class Health:
     def _wake(self) -> None:
         for changed in self._watchers:
             changed.set()
+
+
+def health_methods(health: Health) -> tuple[Method, ...]:
+    """The methods of grpc.health.v1.Health. A watch has no end of its own, so it is given no deadline."""
+
+    async def check(request: health_pb2.HealthCheckRequest, _call: Call) -> health_pb2.HealthCheckResponse:
+        return await health.check(request)
+
+    def watch(
+        request: health_pb2.HealthCheckRequest, _call: Call
+    ) -> AsyncGenerator[health_pb2.HealthCheckResponse, None]:
+        return health.watch(request)
+
+    request = health_pb2.HealthCheckRequest
+    return (
+        UnaryMethod(name=f"/{SERVICE}/Check", request=request, serve=check),
+        StreamMethod(name=f"/{SERVICE}/Watch", request=request, serve=watch, timed=False),
+    )

@@ -10,7 +10,7 @@ from trunkline_server.engine.handlers import CALL, Context, Handler, behaviour_o
 
 
 class PolicyInterceptor(grpc.aio.ServerInterceptor):
-    """Stands a policy around the handler of every method. The handler keeps its kind."""
+    """Stands a policy around the handler of every method."""
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
@@ -27,8 +27,8 @@ class PolicyInterceptor(grpc.aio.ServerInterceptor):
         inner = behaviour_of(handler)
         around = self._policy.around
 
-        async def behave(request: Any, context: Context) -> Any:
+        async def behave(requests: Any, context: Context) -> None:
             async with around(CALL.get()):
-                return await inner(request, context)
+                await inner(requests, context)
 
-        return with_behaviour(handler, behave)
+        return with_behaviour(behave)

@@ -50,7 +50,7 @@ class DuplexMethod:
     name: str
     request: type[Message]
     serve: ServeStream
-    timed: bool = False
+    timed: bool = True
 
 
 Method = UnaryMethod | StreamMethod | DuplexMethod

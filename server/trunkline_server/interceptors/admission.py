@@ -13,8 +13,8 @@ from trunkline_server.core.errors import Overloaded
 
 RETRY_FROM_S: Final = 0.05
 RETRY_TO_S: Final = 0.25
-COUNTED: Final = "/trunkline."
-"""Health and reflection are not counted: they answer when the gateway is full, too."""
+NOT_COUNTED: Final = "/grpc.health."
+"""Health answers when the gateway is full, too, and bounds its watchers itself."""
 
 
 class Admission:
@@ -27,7 +27,7 @@ class Admission:
     @asynccontextmanager
     async def around(self, call: Call) -> AsyncIterator[None]:
         """Raise Overloaded at the bound."""
-        if not call.method.startswith(COUNTED):
+        if call.method.startswith(NOT_COUNTED):
             yield
             return
         if self._running >= self._max_calls:

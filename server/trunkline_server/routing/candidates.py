@@ -43,7 +43,7 @@ def candidates(routes: Mapping[str, Route], request: v1.CompleteRequest, rng: ra
 
 
 class Queue:
-    """The deployments still to be tried, each with its request; those that can't take the call are skipped.
+    """The deployments still to be tried; those that can't take the call are skipped when their turn comes.
 
     Nothing is opened here: a request that no deployment can serve is refused before any socket is.
     """
@@ -62,33 +62,27 @@ class Queue:
         self._request = request
         self._call = call
         self._stream = stream
-        self._refusal: GatewayError | None = None
-        self._next: tuple[Deployment, HttpRequest] | None = None
-        self._find()
-
-    def take(self) -> tuple[Deployment, HttpRequest]:
-        """The next deployment and what to send it. Raises why the last one was skipped if none is left."""
-        if self._next is None:
-            assert self._refusal is not None  # noqa: S101 - an empty queue has skipped something
-            raise self._refusal
-        taken = self._next
-        self._find()
-        return taken
 
     @property
     def empty(self) -> bool:
-        """Whether there is no other deployment to go to."""
-        return self._next is None
+        """Whether there is no other deployment to go to. One that is left may still prove unable."""
+        return not self._waiting
 
-    def _find(self) -> None:
-        self._next = None
-        while self._waiting and self._next is None:
+    def take(self) -> tuple[Deployment, HttpRequest]:
+        """The next deployment that can take the call, and what to send it.
+
+        Raises why the first of those skipped can't take it if none is left.
+        """
+        refusal: GatewayError | None = None
+        while self._waiting:
             deployment = self._waiting.pop()
             try:
-                self._next = deployment, self._encoded(deployment)
-            except (CapabilityMissing, CredentialMissing, ProviderOptionRefused) as refusal:
-                self._refusal = self._refusal or refusal
-                trail.skipped(self._call, deployment, refusal)
+                return deployment, self._encoded(deployment)
+            except (CapabilityMissing, CredentialMissing, ProviderOptionRefused) as error:
+                refusal = refusal or error
+                trail.skipped(self._call, deployment, error)
+        assert refusal is not None  # noqa: S101 - an empty queue is not asked
+        raise refusal
 
     def _encoded(self, deployment: Deployment) -> HttpRequest:
         provider = deployment.provider

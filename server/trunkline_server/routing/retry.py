@@ -57,9 +57,9 @@ class GiveUp:
 
 
 def decide(
-    error: GatewayError, *, attempts: int, others: int, content_sent: bool, remaining_s: float, rng: random.Random
+    error: GatewayError, *, attempts: int, others: bool, content_sent: bool, remaining_s: float, rng: random.Random
 ) -> Retry | GiveUp:
-    """What follows the failure of the last of `attempts` attempts, while `others` deployments are untried."""
+    """What follows the failure of the last of `attempts` attempts. `others`: whether there are deployments untried."""
     if content_sent or attempts >= MAX_ATTEMPTS or not isinstance(error, (UpstreamError, FirstTokenTimeout)):
         return GiveUp()
     if others and isinstance(error, (*ELSEWHERE, *AGAIN)):

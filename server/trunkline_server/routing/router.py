@@ -19,16 +19,25 @@ from trunkline import v1
 from trunkline_server.core.call import Call
 from trunkline_server.core.deployment import Deployment, Route
 from trunkline_server.core.dialect import Dialect, StreamDecoder
-from trunkline_server.core.errors import CapabilityMissing, FieldViolation, FirstTokenTimeout, GatewayError, IdleTimeout
+from trunkline_server.core.errors import (
+    CapabilityMissing,
+    FieldViolation,
+    FirstTokenTimeout,
+    GatewayError,
+    IdleTimeout,
+    UpstreamMalformed,
+)
 from trunkline_server.core.http import HttpRequest
 from trunkline_server.routing.candidates import Queue, candidates
-from trunkline_server.routing.retry import GiveUp, Retry, decide
+from trunkline_server.routing.retry import GiveUp, decide
 from trunkline_server.routing.trail import Attempt, attempt
 from trunkline_server.upstream import Upstream, UpstreamResponse
 
 OK: Final = 200
 MAX_ERROR_BODY: Final = 64 * 1024
 """Bytes of a failed answer that are read; the rest is cut."""
+ERROR_BODY_S: Final = 1.0
+"""How long they are waited for: the status alone says enough to go elsewhere."""
 
 Clock = Callable[[], float]
 
@@ -73,9 +82,8 @@ class Router:
             try:
                 return await self._complete_once(deployment, http, request, call, moves_on=not queue.empty)
             except GatewayError as error:
-                retry = self._retry(error, request, call, queue)
-            await asyncio.sleep(retry.delay_s)
-            deployment, http = (deployment, http) if retry.same else queue.take()
+                deployment, http, delay_s = self._next((deployment, http), error, request, call, queue)
+            await asyncio.sleep(delay_s)
 
     async def stream(self, request: v1.CompleteRequest, call: Call) -> AsyncGenerator[list[v1.StreamEvent], None]:
         """The events of the answer, in batches as they came; the last batch ends with Finished.
@@ -92,27 +100,39 @@ class Router:
                         yield events
                 return
             except GatewayError as error:
-                retry = self._retry(error, request, call, queue)
-            await asyncio.sleep(retry.delay_s)
-            deployment, http = (deployment, http) if retry.same else queue.take()
+                deployment, http, delay_s = self._next((deployment, http), error, request, call, queue)
+            await asyncio.sleep(delay_s)
 
     def _queue(self, request: v1.CompleteRequest, call: Call, *, stream: bool) -> Queue:
         _refuse_unserved(request)
         return Queue(candidates(self._routes(), request, self._rng), self._dialects, request, call, stream=stream)
 
-    def _retry(self, error: GatewayError, request: v1.CompleteRequest, call: Call, queue: Queue) -> Retry:
-        """What to do after a failure; raises it where there is nothing to do."""
-        followed = decide(
-            error,
-            attempts=sum(1 for tried in call.attempts if tried.outcome != v1.ATTEMPT_OUTCOME_SKIPPED),
-            others=0 if queue.empty else 1,
-            content_sent=call.content_sent,
-            remaining_s=min(call.deadline, _first_token_limit(request, call)) - self._clock(),
-            rng=self._rng,
-        )
-        if isinstance(followed, GiveUp):
-            raise error
-        return followed
+    def _next(
+        self,
+        failed: tuple[Deployment, HttpRequest],
+        error: GatewayError,
+        request: v1.CompleteRequest,
+        call: Call,
+        queue: Queue,
+    ) -> tuple[Deployment, HttpRequest, float]:
+        """Where to go after a failure, and after how many seconds; raises the failure where there is nothing to do."""
+        while True:
+            followed = decide(
+                error,
+                attempts=sum(1 for tried in call.attempts if tried.outcome != v1.ATTEMPT_OUTCOME_SKIPPED),
+                others=not queue.empty,
+                content_sent=call.content_sent,
+                remaining_s=min(call.deadline, _first_token_limit(request, call)) - self._clock(),
+                rng=self._rng,
+            )
+            if isinstance(followed, GiveUp):
+                raise error
+            if followed.same:
+                return (*failed, followed.delay_s)
+            try:
+                return (*queue.take(), followed.delay_s)
+            except GatewayError:
+                continue  # none of the others can take the call: what is left is the same once more, or the failure
 
     async def _complete_once(
         self, deployment: Deployment, http: HttpRequest, request: v1.CompleteRequest, call: Call, *, moves_on: bool
@@ -120,11 +140,8 @@ class Router:
         dialect = self._dialects[deployment.provider.dialect]
         with attempt(call, deployment, http, self._clock) as trying:
             until = self._first_token_until(request, call, moves_on=moves_on)
-            try:
-                with await self._open(dialect, http, until) as response:
-                    body = await response.read_all(limit=self._limits.max_response_bytes, until=until)
-            except TimeoutError as error:
-                raise FirstTokenTimeout("no answer came within the limit for the first token") from error
+            with await self._open(dialect, http, until) as response:
+                body = await self._read_whole(response, until, self._idle_s(request))
             answer = dialect.decode(body, deployment)
             trying.first_content()
             _started(answer.started, deployment, call)
@@ -157,11 +174,11 @@ class Router:
         until: float,
     ) -> AsyncGenerator[list[v1.StreamEvent], None]:
         """What a response's bytes decode to: all that waited since the last batch together, up to Finished."""
-        idle_s = self._idle_s(request)
+        idle_s, silent_until = self._idle_s(request), math.inf
         held: list[v1.StreamEvent] = []
         has_content = False
         while True:
-            data = await self._read(response, until, has_content=has_content)
+            data = await self._read(response, until, silent_until)
             events = decoder.feed(data) if data else decoder.end()
             if not has_content:
                 held += events
@@ -177,7 +194,7 @@ class Router:
                 if finished:
                     return
                 decoder.feed(b"")  # a failure that stood behind these events is told now, and not at the next byte
-            until = self._clock() + idle_s
+            until, silent_until = math.inf, self._clock() + idle_s
 
     async def _open(self, dialect: Dialect, http: HttpRequest, until: float) -> UpstreamResponse:
         """A response with status 200. Raises what another status means."""
@@ -188,15 +205,28 @@ class Router:
         if response.status == OK:
             return response
         with response:
-            body = await _read_some(response, until)
+            body = await _read_some(response, min(until, self._clock() + ERROR_BODY_S))
         raise dialect.decode_error(response.status, response.headers, body)
 
+    async def _read_whole(self, response: UpstreamResponse, until: float, idle_s: float) -> bytes:
+        """The body of an answer in one piece. Once its head is there, silence is bounded as in a stream."""
+        limit = self._limits.max_response_bytes
+        pieces: list[bytes] = []
+        size = 0
+        while data := await self._read(response, until, self._clock() + idle_s):
+            size += len(data)
+            if size > limit:
+                raise UpstreamMalformed(f"the provider's answer is longer than {limit} bytes")
+            pieces.append(data)
+        return b"".join(pieces)
+
     @staticmethod
-    async def _read(response: UpstreamResponse, until: float, *, has_content: bool) -> bytes:
+    async def _read(response: UpstreamResponse, until: float, silent_until: float) -> bytes:
+        """What has come. `until` is the limit for the first content, `silent_until` that for silence."""
         try:
-            return await response.read(until=until)
+            return await response.read(until=min(until, silent_until))
         except TimeoutError as error:
-            if has_content:
+            if silent_until < until:
                 raise IdleTimeout("the provider fell silent in the middle of its answer") from error
             raise FirstTokenTimeout("no content came within the limit for the first token") from error
 

@@ -11,8 +11,8 @@ from trunkline_server.core.call import Call
 from trunkline_server.core.deployment import Deployment
 from trunkline_server.core.errors import CapabilityMissing, GatewayError, UpstreamError
 from trunkline_server.core.http import HttpRequest
-from trunkline_server.core.secret import Secret
 
+SHARED = 8
 MAX_LEFT_OUT = 32
 """Paths of left-out fields that an attempt names; more are cut."""
 
@@ -22,7 +22,7 @@ class Attempt:
 
     def __init__(self, call: Call, deployment: Deployment, request: HttpRequest, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._credential = deployment.provider.credential
+        self._secrets = deployment.provider.secrets
         self.started_at = clock()
         self.entry = _entry(deployment)
         self.entry.started_after.CopyFrom(_duration(self.started_at - call.started_at))
@@ -51,15 +51,23 @@ class Attempt:
         self.end(v1.ATTEMPT_OUTCOME_FAILED)
 
     def _keep_secret(self, error: UpstreamError) -> None:
-        """Some providers quote the key that they refuse, and a code is sent on to the caller."""
-        secret = self._credential.reveal() if self._credential is not None else ""
-        if not secret:
-            return
-        error.message = error.message.replace(secret, Secret.MASK)
-        error.args = (error.message,)
-        error.native_code = error.native_code.replace(secret, Secret.MASK)
-        error.param = error.param.replace(secret, Secret.MASK)
-        error.foreign_message = error.foreign_message.replace(secret, Secret.MASK)
+        """Some providers quote the key that they refuse, and codes are sent on to the caller.
+
+        A code or path that has a part of a secret in it is dropped, with the message that repeats it.
+        """
+        told = error.native_code + "\n" + error.param
+        if any(shares(told, secret) for secret in self._secrets):
+            error.native_code = error.param = ""
+            error.message = error.message.partition(" (")[0]
+            error.args = (error.message,)
+        if any(shares(error.foreign_message, secret) for secret in self._secrets):
+            error.foreign_message = ""
+
+
+def shares(text: str, secret: str) -> bool:
+    """Whether a text and a secret have SHARED characters in a row in common, or the text has a shorter secret whole."""
+    size = min(SHARED, len(secret))
+    return size > 0 and any(secret[at : at + size] in text for at in range(len(secret) - size + 1))
 
 
 @contextmanager

@@ -56,7 +56,7 @@ class Conversation:
             if message.name:
                 self._violations.bound(message.name, f"messages[{index}].name", MAX_PARTICIPANT_BYTES)
             self._check_blocks(message, index, kinds)
-        if messages:
+        if messages and self._blocks <= MAX_BLOCKS:
             self._check_ending(message, index)
 
     def _check_blocks(self, message: v1.Message, index: int, kinds: frozenset[str]) -> None:

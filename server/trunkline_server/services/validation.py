@@ -60,7 +60,7 @@ def _messages(violations: Violations, messages: Sequence[v1.Message]) -> None:
     Conversation(violations).check(messages)
 
 
-def _tools(violations: Violations, tools: Collection[v1.Tool]) -> None:
+def _tools(violations: Violations, tools: Sequence[v1.Tool]) -> None:
     if not violations.count(len(tools), "tools", MAX_TOOLS):
         return
     names: set[str] = set()
@@ -93,13 +93,15 @@ def _provider_tool(violations: Violations, tool: v1.ProviderTool, where: str) ->
         violations.json_object(tool.config_json, f"{where}.config_json")
 
 
-def _tool_choice(violations: Violations, choice: v1.ToolChoice, tools: Collection[v1.Tool]) -> None:
+def _tool_choice(violations: Violations, choice: v1.ToolChoice, tools: Sequence[v1.Tool]) -> None:
     if choice.mode not in _TOOL_CHOICE_MODES:
         violations.add("tool_choice.mode", "not known; set one of ToolChoiceMode")
     if not tools:
         violations.add("tool_choice", "there are no tools to choose from; add tools, or leave it out")
-    elif choice.allowed_tools and violations.count(len(choice.allowed_tools), "tool_choice.allowed_tools", MAX_TOOLS):
-        known = {tool.function.name or tool.provider.type for tool in tools}
+    elif len(tools) <= MAX_TOOLS and violations.count(
+        len(choice.allowed_tools), "tool_choice.allowed_tools", MAX_TOOLS
+    ):
+        known = {tool.function.name or tool.provider.type for tool in tools[:MAX_TOOLS]}
         for index, name in enumerate(choice.allowed_tools):
             if name not in known:
                 violations.add(f"tool_choice.allowed_tools[{index}]", "no tool of this name; add it to tools")

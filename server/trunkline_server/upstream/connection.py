@@ -43,7 +43,7 @@ LINGER_BYTES = 4096
 JOIN_BELOW = 64 * 1024
 """Bodies below this leave in one write with their head; larger ones are not worth the copy."""
 
-SWITCHING_PROTOCOLS, OK = 101, 200
+CONTINUE, SWITCHING_PROTOCOLS, OK = 100, 101, 200
 BODILESS = frozenset({204, 304})
 
 
@@ -278,7 +278,7 @@ class Connection(asyncio.BufferedProtocol):
                 self._feed_head(nbytes)
             else:
                 self._feed_body(self._buffer[:nbytes])
-        except httptools.HttpParserError as error:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             failure = UpstreamMalformed("the provider's answer is no valid HTTP/1.1")
             failure.__cause__ = error
             self._fail(failure)
@@ -341,9 +341,9 @@ class Connection(asyncio.BufferedProtocol):
         if self._state is not SENT or self._parser is None:
             return
         status, pairs, self._pairs = self._parser.get_status_code(), self._pairs, []
-        if SWITCHING_PROTOCOLS != status < OK:
+        if CONTINUE <= status < OK and status != SWITCHING_PROTOCOLS:
             return
-        if status == SWITCHING_PROTOCOLS or len(pairs) > MAX_HEADERS:
+        if status < OK or len(pairs) > MAX_HEADERS:
             self._fail(UpstreamMalformed("the head of the provider's answer is none that we can take"))
             return
         self.status, self.headers = status, _joined(pairs)

@@ -21,7 +21,6 @@ __all__ = [
     "audio_type",
     "citation_of",
     "ending_of",
-    "is_json",
     "name_of",
     "reasoning_of",
     "text_of",
@@ -80,15 +79,6 @@ def arguments_of(call: ToolCall) -> bytes:
     if arguments is None:
         return b""
     return arguments.encode() if isinstance(arguments, str) else msgspec.json.encode(arguments)
-
-
-def is_json(data: bytes | bytearray) -> bool:
-    """Whether this is one valid JSON value."""
-    try:
-        msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return False
-    return True
 
 
 def token_logprobs(tokens: Iterable[Token]) -> list[v1.TokenLogprob]:

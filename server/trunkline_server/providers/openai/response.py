@@ -8,6 +8,7 @@ from trunkline import v1
 from trunkline_server.core.deployment import Deployment
 from trunkline_server.core.errors import UpstreamBroken, UpstreamMalformed
 from trunkline_server.providers.openai.errors import reported_error
+from trunkline_server.providers.openai.jsontext import is_json
 from trunkline_server.providers.openai.pieces import (
     MAX_BLOCKS,
     TextOffsets,
@@ -16,7 +17,6 @@ from trunkline_server.providers.openai.pieces import (
     audio_type,
     citation_of,
     ending_of,
-    is_json,
     name_of,
     reasoning_of,
     text_of,

@@ -20,6 +20,7 @@ from trunkline_server.core.deployment import Deployment
 from trunkline_server.core.errors import UpstreamBroken, UpstreamError, UpstreamMalformed
 from trunkline_server.providers.framing.sse import SseFraming
 from trunkline_server.providers.openai.errors import reported_error
+from trunkline_server.providers.openai.jsontext import is_json
 from trunkline_server.providers.openai.pieces import (
     MAX_BLOCKS,
     TextOffsets,
@@ -28,7 +29,6 @@ from trunkline_server.providers.openai.pieces import (
     audio_type,
     citation_of,
     ending_of,
-    is_json,
     name_of,
     reasoning_of,
     text_of,
@@ -43,6 +43,8 @@ from trunkline_server.providers.openai.wire import Audio, Choice, Chunk, Message
 __all__ = ["MAX_ANSWER_BYTES", "ChatStreamDecoder"]
 
 MAX_ANSWER_BYTES: Final = 64 << 20
+MAX_NAMELESS_BYTES: Final = 64 << 10
+"""Arguments of a tool call that wait for its name."""
 
 
 class _Block:
@@ -66,7 +68,7 @@ class _Call:
     def __init__(self, number: int) -> None:
         self.number = number
         self.id = ""
-        self.waiting = b""
+        self.waiting = bytearray()
         self.block: _Block | None = None
 
 
@@ -271,11 +273,13 @@ class ChatStreamDecoder:
             call.id = piece.id
         arguments = arguments_of(piece)
         if call.block is None:
-            arguments = call.waiting + arguments
+            call.waiting += arguments
             if not name:
-                call.waiting = arguments
+                if len(call.waiting) > MAX_NAMELESS_BYTES:
+                    raise _nameless()
                 return
-            call.waiting = b""
+            arguments = bytes(call.waiting)
+            call.waiting.clear()
             call.id = call.id or call_id(self._response_id, call.number)
             call.block = self._start("call", v1.Block(tool_call=v1.ToolCall(id=call.id, name=name)), events)
         if arguments:

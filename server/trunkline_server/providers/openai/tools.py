@@ -19,12 +19,14 @@ _MODES: Final = {
 class Tools:
     """The tools of one request. `members` go into the body; `custom` names tools that take free text."""
 
-    __slots__ = ("_quirks", "_types", "custom", "left_out", "members")
+    __slots__ = ("_names", "_quirks", "_types", "custom", "left_out", "members")
 
     def __init__(self, request: v1.CompleteRequest, quirks: Quirks) -> None:
         self._quirks = quirks
         self._types: dict[str, str] = {}
         """Name of a tool -> its type on the wire, for tools that have a name."""
+        self._names: list[str] = []
+        """Of each tool its name, or its type if it has none: what `allowed_tools` calls it."""
         self.left_out: list[str] = []
         self.members: dict[str, Any] = {}
         if request.tools:
@@ -39,6 +41,7 @@ class Tools:
         if tool.WhichOneof("kind") == "provider":
             return self._provider_tool(index, tool.provider)
         function = tool.function
+        self._names.append(function.name)
         self._types[function.name] = "function"
         wire: dict[str, Any] = {"name": function.name}
         if function.description:
@@ -56,8 +59,10 @@ class Tools:
             raise missing(path, "this tool is another dialect's; route the call to a provider that speaks it")
         config = json_members(tool.config_json, f"{path}.config_json") if tool.config_json else {}
         settings = config.get(tool.type)
-        if isinstance(settings, dict) and isinstance(settings.get("name"), str):
-            self._types[settings["name"]] = tool.type
+        name = settings.get("name") if isinstance(settings, dict) else None
+        if isinstance(name, str):
+            self._types[name] = tool.type
+        self._names.append(name if isinstance(name, str) else tool.type)
         return {**config, "type": tool.type}
 
     def _choose(self, choice: v1.ToolChoice) -> None:
@@ -90,5 +95,5 @@ class Tools:
 
     def _keep_only(self, names: set[str]) -> None:
         """A server that knows only the modes can't call what it isn't given."""
-        tools = self.members["tools"]
-        self.members["tools"] = [tool for tool in tools if tool.get(tool["type"], {}).get("name") in names]
+        tools = zip(self.members["tools"], self._names, strict=True)
+        self.members["tools"] = [tool for tool, name in tools if name in names]

@@ -137,6 +137,9 @@ class Chunk(Answer, gc=False):
 _ANSWERS: Final = msgspec.json.Decoder(Answer)
 _CHUNKS: Final = msgspec.json.Decoder(Chunk)
 
+MAX_LENIENT_BYTES: Final = 256 * 1024
+"""Above this an answer that is not quite JSON is refused: to mend it would hold up the loop."""
+
 _Shape = TypeVar("_Shape", Answer, Chunk)
 
 
@@ -163,6 +166,8 @@ def _decode_leniently(shape: type[_Shape], data: bytes) -> _Shape:
     Servers that cut text between two UTF-16 halves send lone surrogates, others send bytes that are not UTF-8, or
     -Infinity as a logarithm. Losing the answer for that would be worse than a replacement character.
     """
+    if len(data) > MAX_LENIENT_BYTES:
+        raise UpstreamMalformed("the provider sent an answer that is not in its own format")
     try:
         value = json.loads(data.decode("utf-8", "replace"))
         return msgspec.convert(_mended(value), shape)
