@@ -11,6 +11,10 @@ import h2.settings
 from google.protobuf.message import Message
 
 
+MAX_FRAME = 16384
+"""Bytes of a frame that any peer takes. A body has to fit the first window, 64 KiB."""
+
+
 @dataclass
 class Stream:
     """What has come on one stream."""
@@ -51,6 +55,11 @@ class RawClient:
 
     def call(self, path: str, request: Message, **metadata: str) -> Stream:
         """Start a call; dashes in metadata names are written as underscores."""
+        body = request.SerializeToString()
+        return self.send(path, b"\0" + len(body).to_bytes(4) + body, **metadata)
+
+    def send(self, path: str, data: bytes, *, end: bool = True, **metadata: str) -> Stream:
+        """Start a call with these bytes of a body, whole or not."""
         number = self._h2.get_next_available_stream_id()
         headers = {
             ":method": "POST",
@@ -62,9 +71,9 @@ class RawClient:
             **{name.replace("_", "-"): value for name, value in metadata.items()},
         }
         stream = self._streams[number] = Stream(number)
-        self._h2.send_headers(number, list(headers.items()))
-        body = request.SerializeToString()
-        self._h2.send_data(number, b"\0" + len(body).to_bytes(4) + body, end_stream=True)
+        self._h2.send_headers(number, list(headers.items()), end_stream=end and not data)
+        for at in range(0, len(data), MAX_FRAME):
+            self._h2.send_data(number, data[at : at + MAX_FRAME], end_stream=end and at + MAX_FRAME >= len(data))
         self._flush()
         return stream
 
