@@ -90,7 +90,7 @@ async def test_half_open_calls_count_against_the_bound_with_details(provider):
 
 def many_tools():
     return (
-        b"\x1a\x00" * (16 * MIB)
+        b"\x1a\x00" * (15 * MIB)
         + v1.CompleteRequest(model="m", tool_choice=v1.ToolChoice(allowed_tools=["x"])).SerializeToString()
     )
 
