@@ -58,7 +58,7 @@ class App:
     """In the order in which they are opened."""
     health: Health
     services: tuple[str, ...]
-    """Full names of the services whose health is told one by one."""
+    """Full names of the services whose health is told one by one: those that have a servicer."""
     calls: Calls
     faults: FaultLog
     clock: Callable[[], float]
@@ -85,6 +85,7 @@ async def open_app(settings: Settings, snapshot: Snapshot, environ: Mapping[str,
             idle_s=settings.idle_timeout_s,
             max_response_bytes=settings.max_response_bytes,
         ),
+        faults,
         clock=clock,
         rng=random.Random(),  # noqa: S311 - weights and jitter, nothing secret
     )
@@ -110,7 +111,7 @@ async def open_app(settings: Settings, snapshot: Snapshot, environ: Mapping[str,
                 Admission(settings.max_calls),
             ),
             health=health,
-            services=names,
+            services=tuple(descriptor.full_name for descriptor, servicer in served if servicer is not None),
             calls=Calls(),
             faults=faults,
             clock=clock,

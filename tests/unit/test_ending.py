@@ -61,11 +61,20 @@ def test_of_a_provider_only_code_status_and_path_leave():
     assert info.domain == "openai"
     assert dict(info.metadata) == {
         "request_id": "r-1",
+        "provider": "openai",
         "native_code": "bad_thing",
         "param": "a[0]",
         "http_status": "400",
     }
     assert b"CANARY" not in last.status.SerializeToString()
+
+
+def test_a_provider_that_said_nothing_is_not_the_domain():
+    """Silence is told by the gateway; which provider it was stands beside it."""
+    error = errors.UpstreamUnreachable("no connection could be made")
+    error.provider = "openai"
+    info = detail(ending(error, a_call()), error_details_pb2.ErrorInfo)
+    assert (info.domain, info.metadata["provider"]) == ("trunkline.dev", "openai")
 
 
 def test_retry_info_and_pushback_say_the_same():

@@ -93,8 +93,10 @@ def _error_info(error: GatewayError, call: Call) -> Message:
         metadata={"request_id": call.request_id},
     )
     if isinstance(error, UpstreamError):
-        info.domain = error.provider or DOMAIN
+        if error.http_status:
+            info.domain = error.provider or DOMAIN  # it answered; silence is told by the gateway
         facts = {
+            "provider": error.provider,
             "native_code": error.native_code,
             "param": error.param,
             "http_status": str(error.http_status) if error.http_status else "",

@@ -1,8 +1,9 @@
-"""What the operator hears of faults that nobody foresaw.
+"""What the operator hears of calls: faults that nobody foresaw, and providers that fail.
 
 1. The text of an exception is not logged, since it may quote a prompt or a key: its type and the places it passed are.
-2. The same fault is logged at most once in QUIET_S seconds, with the number of times it came, so that a fault in every
-   call does not become a line per call. At most MAX_PLACES different ones are told apart.
+   Of a provider's failure deployment, reason and status are logged, and never its words.
+2. The same thing is logged at most once in QUIET_S seconds, with the number of times it came, so that a failure of
+   every call does not become a line per call. At most MAX_PLACES different ones are told apart.
 """
 
 import traceback
@@ -13,6 +14,7 @@ from typing import Final
 
 from loguru import logger
 
+from trunkline import v1
 from trunkline_server.core.call import Call
 
 QUIET_S: Final = 60.0
@@ -28,24 +30,33 @@ class _Seen:
 
 @dataclass(slots=True)
 class FaultLog:
-    """Logs faults, each place at most once a minute."""
+    """Logs what goes wrong, each thing at most once a minute."""
 
     clock: Callable[[], float]
     _seen: dict[str, _Seen] = field(default_factory=dict)
 
     def seen(self, error: BaseException, call: Call) -> None:
-        """Tell the operator of a fault in a call."""
+        """Tell the operator of a fault of ours in a call."""
         place = describe(error)
+        self._tell("ERROR", place, f"fault in {call.method} (request {call.request_id}): {place}")
+
+    def failed(self, attempt: v1.Attempt, call: Call) -> None:
+        """Tell the operator of a provider's failure."""
+        status = f", HTTP {attempt.http_status}" if attempt.http_status else ""
+        what = f"{attempt.deployment}: {attempt.reason}{status}"
+        self._tell("WARNING", what, f"{what} (request {call.request_id})")
+
+    def _tell(self, level: str, thing: str, line: str) -> None:
         now = self.clock()
-        seen = self._seen.get(place)
+        seen = self._seen.get(thing)
         if seen is not None and now - seen.logged_at < QUIET_S:
             seen.unlogged += 1
             return
-        more = f" ({seen.unlogged} more since the last time)" if seen is not None and seen.unlogged else ""
+        more = f"; {seen.unlogged} more since it was last told" if seen is not None and seen.unlogged else ""
         if seen is None and len(self._seen) >= MAX_PLACES:
             self._seen.clear()
-        self._seen[place] = _Seen(now)
-        logger.error("fault in {} (request {}): {}{}", call.method, call.request_id, place, more)
+        self._seen[thing] = _Seen(now)
+        logger.log(level, "{}{}", line, more)
 
 
 def describe(error: BaseException) -> str:

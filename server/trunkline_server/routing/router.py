@@ -27,9 +27,10 @@ from trunkline_server.core.errors import (
     IdleTimeout,
     UpstreamMalformed,
 )
+from trunkline_server.core.faults import FaultLog
 from trunkline_server.core.http import HttpRequest
 from trunkline_server.routing.candidates import Queue, candidates
-from trunkline_server.routing.retry import GiveUp, decide
+from trunkline_server.routing.retry import AGAIN, ELSEWHERE, GiveUp, decide
 from trunkline_server.routing.trail import Attempt, attempt
 from trunkline_server.upstream import Upstream, UpstreamResponse
 
@@ -63,6 +64,7 @@ class Router:
         dialects: Mapping[str, Dialect],
         upstream: Upstream,
         limits: RouterLimits,
+        faults: FaultLog,
         *,
         clock: Clock,
         rng: random.Random,
@@ -71,6 +73,7 @@ class Router:
         self._dialects = dialects
         self._upstream = upstream
         self._limits = limits
+        self._faults = faults
         self._clock = clock
         self._rng = rng
 
@@ -116,6 +119,8 @@ class Router:
         queue: Queue,
     ) -> tuple[Deployment, HttpRequest, float]:
         """Where to go after a failure, and after how many seconds; raises the failure where there is nothing to do."""
+        if isinstance(error, (*ELSEWHERE, *AGAIN, IdleTimeout)):
+            self._faults.failed(call.attempts[-1], call)  # the others are the caller's to mend, and not the operator's
         while True:
             followed = decide(
                 error,

@@ -113,4 +113,7 @@ def _reason(error: GatewayError) -> str:
 
 
 def _duration(seconds: float) -> Duration:
-    return Duration(seconds=int(seconds), nanos=int(seconds % 1 * 1e9))
+    """To the microsecond: what is below that is noise."""
+    duration = Duration()
+    duration.FromMicroseconds(round(seconds * 1e6))
+    return duration
