@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -14,6 +14,7 @@ from trunkline_server.core.dialect import Dialect
 from trunkline_server.core.errors import CapabilityMissing, GatewayError, InvalidRequest, ProviderOptionRefused
 from trunkline_server.core.http import HttpRequest
 from trunkline_server.core.secret import Secret
+from trunkline_server.providers.openai import OpenAI, Quirks
 from trunkline_server.providers.registry import DIALECTS, dialect
 
 OPEN = replace(DEPLOYMENT, provider=replace(DEPLOYMENT.provider, allow_provider_options=True))
@@ -47,10 +48,12 @@ def sent(
     return body, made.left_out
 
 
-def refused(request: v1.CompleteRequest, deployment: Deployment = DEPLOYMENT) -> GatewayError:
+def refused(
+    request: v1.CompleteRequest, deployment: Deployment = DEPLOYMENT, speaking: Dialect = DIALECT
+) -> GatewayError:
     """The refusal of a request."""
     with pytest.raises(GatewayError) as caught:
-        DIALECT.encode(request, deployment, stream=False)
+        speaking.encode(request, deployment, stream=False)
     assert caught.value.violations
     return caught.value
 
@@ -436,22 +439,21 @@ def test_every_member_sent_is_owned() -> None:
         cache=v1.CacheConfig(key="k"),
     )
     request.cache.ttl.seconds = 1
-    members: set[str] = set()
-    for speaking, deployment in ((DIALECT, NEWER), (dialect("local"), LOCAL)):
-        members |= set(json.loads(speaking.encode(request, deployment, stream=True).body))
+    members = set(json.loads(DIALECT.encode(request, NEWER, stream=True).body))
+    request.ClearField("tools")
+    request.ClearField("tool_choice")
+    members |= set(json.loads(dialect("local").encode(request, LOCAL, stream=True).body))
     assert len(members) > 20
     for member in members:
         assert field_of(refused(options(**{member: 1}), OPEN)).endswith(f".{member}")
 
 
 def test_local_model() -> None:
-    """llama.cpp gets what it knows: one kind of instructions, modes instead of objects, and the sampling it has."""
+    """llama.cpp gets what it knows: one kind of instructions and the sampling it has."""
     refusal = v1.Block(text=v1.Text(text="No.", is_refusal=True))
     request = asking(
         turn(v1.ROLE_DEVELOPER, text("d")),
         turn(v1.ROLE_ASSISTANT, refusal),
-        tools=[A, B],
-        tool_choice=v1.ToolChoice(mode=v1.TOOL_CHOICE_MODE_REQUIRED, allowed_tools=["b"]),
         sampling=v1.Sampling(top_k=40, min_p=0.05),
         reasoning=v1.ReasoningConfig(effort=v1.REASONING_EFFORT_LOW),
         cache=v1.CacheConfig(key="k"),
@@ -460,6 +462,52 @@ def test_local_model() -> None:
     body, left_out = sent(request, LOCAL, dialect("local"))
     assert [each["role"] for each in body["messages"]] == ["system", "assistant", "user"]
     assert body["messages"][1]["content"] == "No."
-    assert (body["tool_choice"], len(body["tools"]), body["tools"][0]["function"]["name"]) == ("required", 1, "b")
     assert (body["top_k"], body["min_p"], len(body["stop"])) == (40, 0.05, 8)
     assert left_out == ("reasoning.effort", "cache.key")
+
+
+@pytest.mark.parametrize(
+    ("request_", "field"),
+    [
+        (asking(tools=[A]), "tools"),
+        (asking(tools=[A], tool_choice=v1.ToolChoice(mode=v1.TOOL_CHOICE_MODE_REQUIRED)), "tools"),
+        (asking(tool_choice=v1.ToolChoice(mode=v1.TOOL_CHOICE_MODE_AUTO)), "tools"),
+        (asking(turn(v1.ROLE_USER, text("x"), media(data=b"x", mime_type="image/png"))), "messages[0].blocks[1].media"),
+        (asking(turn(v1.ROLE_USER, media(data=b"x", mime_type="audio/wav"))), "messages[0].blocks[0].media"),
+        (asking(turn(v1.ROLE_USER, media(data=b"x", mime_type="application/pdf"))), "messages[0].blocks[0].media"),
+        (asking(turn(v1.ROLE_USER, media(uri="https://host.example/a.png"))), "messages[0].blocks[0].media"),
+        (
+            asking(turn(v1.ROLE_USER, v1.Block(media=v1.Media(file_id="f"), origin=v1.Origin(provider="openai")))),
+            "messages[0].blocks[0].media",
+        ),
+    ],
+)
+def test_local_model_takes_text_only(request_: v1.CompleteRequest, field: str) -> None:
+    """Tools, rules for them and media are refused for the local model: they can never work there."""
+    assert field_of(refused(request_, LOCAL, dialect("local"))) == field
+
+
+class Modes(OpenAI):
+    """Servers that know the modes of tool_choice only, and pictures of all media."""
+
+    quirks: ClassVar[Quirks] = Quirks(tool_choice_objects=False, media=frozenset({"pictures"}))
+
+
+def test_modes_instead_of_objects() -> None:
+    """A server that knows no objects for tool_choice gets the allowed tools alone."""
+    choice = v1.ToolChoice(mode=v1.TOOL_CHOICE_MODE_REQUIRED, allowed_tools=["b"])
+    body, _ = sent(asking(tools=[A, B], tool_choice=choice), speaking=Modes())
+    assert (body["tool_choice"], [tool["function"]["name"] for tool in body["tools"]]) == ("required", ["b"])
+
+
+def test_media_that_a_provider_does_not_take() -> None:
+    """A provider that takes pictures only refuses sound and documents, and says what it takes."""
+    sent(asking(turn(v1.ROLE_USER, media(data=b"x", mime_type="image/png"))), speaking=Modes())
+    for more, field in (
+        ({"data": b"x", "mime_type": "audio/wav"}, "mime_type"),
+        ({"data": b"x", "mime_type": "application/pdf"}, "mime_type"),
+        ({"file_id": "file-1"}, "file_id"),
+    ):
+        error = refused(asking(turn(v1.ROLE_USER, media(**more))), speaking=Modes())
+        assert field_of(error) == f"messages[0].blocks[0].media.{field}"
+        assert field == "file_id" or error.violations[0].description == "this provider takes pictures"

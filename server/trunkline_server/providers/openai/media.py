@@ -1,6 +1,7 @@
 """Pictures, sounds and documents as content parts of a user's turn."""
 
 from base64 import b64encode
+from collections.abc import Collection
 from typing import Any, Final
 
 from trunkline import v1
@@ -21,43 +22,54 @@ _AUDIO_FORMATS: Final = {
 
 _PDF: Final = "application/pdf"
 
+_DATA_OF: Final = {"pictures": "pictures", "sound": "WAV or MP3 sound", "documents": "PDF documents"}
+"""Kinds of media -> what of each is taken, in words."""
 
-def media_part(media: v1.Media, path: str, *, files: bool) -> dict[str, Any]:
+
+def media_part(media: v1.Media, path: str, *, takes: Collection[str]) -> dict[str, Any]:
     """The content part for a media block.
 
-    `path` is the media's own, for errors; `files` says whether the provider takes file parts. Raises
+    `path` is the media's own, for errors; `takes` says which kinds the provider takes (Quirks.media). Raises
     CapabilityMissing naming the field that has no form.
     """
+    if not takes:
+        raise missing(path, "this provider takes text only; leave it out, or ask for another model")
     mime = media.mime_type.partition(";")[0].strip().lower()
     match media.WhichOneof("source"):
         case "data":
-            return _from_data(media, mime, path, files)
+            return _from_data(media, mime, path, takes)
         case "uri":
-            return _from_uri(media, mime, path)
-        case "file_id" if files and mime in ("", _PDF):
-            return {"type": "file", "file": {"file_id": media.file_id}}
+            return _from_uri(media, mime, path, takes)
         case "file_id":
-            raise missing(f"{path}.file_id", "only documents can be named by a file id here; send the data")
+            return _from_file(media, mime, path, takes)
         case _:
             raise missing(f"{path}.data", "the media has no source; set data, uri or file_id")
 
 
-def _from_data(media: v1.Media, mime: str, path: str, files: bool) -> dict[str, Any]:
-    if mime.startswith("image/"):
+def _from_data(media: v1.Media, mime: str, path: str, takes: Collection[str]) -> dict[str, Any]:
+    if "pictures" in takes and mime.startswith("image/"):
         return _image(media, _data_url(media, mime))
-    if audio := _AUDIO_FORMATS.get(mime):
+    if "sound" in takes and (audio := _AUDIO_FORMATS.get(mime)):
         return {"type": "input_audio", "input_audio": {"data": b64encode(media.data).decode(), "format": audio}}
-    if files and mime == _PDF:
+    if "documents" in takes and mime == _PDF:
         # The provider refuses file data without a name.
         return {"type": "file", "file": {"file_data": _data_url(media, mime), "filename": media.name or "document.pdf"}}
-    documents = ", PDF documents" if files else ""
-    raise missing(f"{path}.mime_type", f"this provider takes pictures{documents} and WAV or MP3 sound")
+    taken = " and ".join(words for kind, words in _DATA_OF.items() if kind in takes)
+    raise missing(f"{path}.mime_type", f"this provider takes {taken}")
 
 
-def _from_uri(media: v1.Media, mime: str, path: str) -> dict[str, Any]:
+def _from_uri(media: v1.Media, mime: str, path: str, takes: Collection[str]) -> dict[str, Any]:
+    if "pictures" not in takes:
+        raise missing(f"{path}.uri", "this provider takes nothing by address; send the data")
     if mime and not mime.startswith("image/"):
         raise missing(f"{path}.uri", "only pictures can be given by address here; send the data")
     return _image(media, media.uri)
+
+
+def _from_file(media: v1.Media, mime: str, path: str, takes: Collection[str]) -> dict[str, Any]:
+    if "documents" not in takes or mime not in ("", _PDF):
+        raise missing(f"{path}.file_id", "no file of this kind can be named by its id here; send the data")
+    return {"type": "file", "file": {"file_id": media.file_id}}
 
 
 def _image(media: v1.Media, url: str) -> dict[str, Any]:

@@ -145,10 +145,10 @@ class Messages:
         return {"type": "refusal", "refusal": block.text.text}
 
     def _media(self, at: _At, block: v1.Block) -> dict[str, Any]:
+        part = media_part(block.media, f"{_path(at)}.media", takes=self._quirks.media)
         maker = block.origin.provider
         if block.media.file_id and maker and maker != self._provider:
             raise missing(f"{_path(at)}.media.file_id", "the file is at another provider; send its data")
-        part = media_part(block.media, f"{_path(at)}.media", files=self._quirks.files)
         self._envelope(at, block, part)
         return part
 

@@ -35,8 +35,10 @@ class Quirks:
     """Whether developer turns are told from system turns. If not, both are sent as system turns."""
     refusal_parts: bool = True
     """Whether refusals in the history have a content part of their own. If not, they are sent as text."""
-    files: bool = True
-    """Whether documents are taken, as file parts."""
+    media: frozenset[str] = frozenset({"pictures", "sound", "documents"})
+    """Which media a user's turn may hold. If none, media are refused as a whole."""
+    tools: bool = True
+    """Whether tools reach the model. If not, they and rules for them are refused."""
     tool_choice_objects: bool = True
     """Whether tool_choice may be an object. If not, tools that are not allowed are not sent at all."""
     sampling: frozenset[str] = frozenset({"temperature", "top_p", "frequency_penalty", "presence_penalty"})

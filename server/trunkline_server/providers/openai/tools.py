@@ -29,6 +29,8 @@ class Tools:
         """Of each tool its name, or its type if it has none: what `allowed_tools` calls it."""
         self.left_out: list[str] = []
         self.members: dict[str, Any] = {}
+        if not quirks.tools and (request.tools or request.HasField("tool_choice")):
+            raise missing("tools", "this provider can't call tools; leave them out, or ask for another model")
         if request.tools:
             self.members["tools"] = [self._tool(index, tool) for index, tool in enumerate(request.tools)]
         self.custom = frozenset(name for name, kind in self._types.items() if kind == "custom")
