@@ -35,10 +35,12 @@ models:
 class Supervised:
     """`async with` starts it and waits until it serves; leaving kills what is left and fails if that was a child."""
 
-    def __init__(self, folder: Path, config: str = PLAIN % "fast", *, limits=None, modules=None, wait=True, **settings):
+    def __init__(
+        self, folder: Path, config: str | None = PLAIN % "fast", *, limits=None, modules=None, wait=True, **settings
+    ):
         self.folder = folder
         self.config = folder / "trunkline.yaml"
-        if not self.config.exists():
+        if config is not None and not self.config.exists():
             self.config.write_text(config)
         self.ready_file = folder / "ready.json"
         self.lines: list[str] = []

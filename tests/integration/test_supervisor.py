@@ -230,7 +230,6 @@ async def test_a_bad_file_keeps_the_old_snapshot_and_is_told_once(tmp_path):
         await gateway.said("opnai" if gateway.count("opnai") else "generation 1 stays in effect")
         told = len(gateway.lines)
         for _ in range(3):
-            gateway.signal(signal.SIGHUP)
             assert models(await gateway.state()) == ["fast"]
         gateway.config.write_text(PLAIN % "slow")
         await gateway.said("generation 2 of the configuration is in effect")
@@ -239,6 +238,41 @@ async def test_a_bad_file_keeps_the_old_snapshot_and_is_told_once(tmp_path):
         assert len(problems) == len(set(problems)) > 0
         assert told <= len(gateway.lines)
         assert models(await gateway.state()) == ["slow"]
+
+
+async def test_sighup_is_answered_also_while_the_file_is_bad(tmp_path):
+    """Who asks for a reload hears what is wrong, however often it was told before."""
+    async with Supervised(tmp_path, limits={"poll_s": 60}) as gateway:
+        gateway.config.write_text("models: {}\n")
+        for times in (1, 2, 3):
+            gateway.signal(signal.SIGHUP)
+            await gateway.said("trunkline.yaml:1: models: empty", times=times)
+            assert gateway.count("generation 1 stays in effect") == times
+
+
+async def test_a_file_that_has_gone_leaves_its_models_in_effect(tmp_path):
+    """Losing ./trunkline.yaml does not put the built-in models in its place, and its return is noticed."""
+    async with Supervised(tmp_path, limits={"poll_s": 0.02}, TRUNKLINE_CONFIG="") as gateway:
+        gateway.config.rename(tmp_path / "away.yaml")
+        await gateway.said("trunkline.yaml: has gone; generation 1 stays in effect")
+        assert models(await gateway.state()) == ["fast"]
+        (tmp_path / "away.yaml").write_text(PLAIN % "slow")
+        (tmp_path / "away.yaml").rename(gateway.config)
+        await gateway.said("a new configuration was read, generation 2: trunkline.yaml, version ")
+        await gateway.said("generation 2 of the configuration is in effect")
+        assert models(await gateway.state()) == ["slow"]
+
+
+async def test_a_file_that_appears_replaces_the_built_in_configuration(tmp_path):
+    """A ./trunkline.yaml made under a gateway that serves the built-in models is read, and then kept to."""
+    config = tmp_path / "trunkline.yaml"
+    async with Supervised(tmp_path, None, limits={"poll_s": 0.02}, TRUNKLINE_CONFIG="") as gateway:
+        assert gateway.count("starting with default.yaml (built in), version ") == 1
+        config.write_text(PLAIN % "fast")
+        await gateway.said(": trunkline.yaml, version ")
+        config.unlink()
+        await gateway.said("trunkline.yaml: has gone; generation")
+        assert models(await gateway.state()) == ["fast"]
 
 
 async def test_a_document_that_workers_refuse_is_taken_back(tmp_path):

@@ -1,11 +1,12 @@
 """Settings from the environment, models from a file, and the snapshot that a worker serves from."""
 
-from trunkline_server.config.document import Document, load
+from trunkline_server.config.document import DEFAULT_FILE, Document, chosen, load
 from trunkline_server.config.problems import ConfigError, Problem
 from trunkline_server.config.settings import Settings, unknown_variables
 from trunkline_server.config.snapshot import LocalModelAddress, LocalModelConfig, Snapshot, build
 
 __all__ = [
+    "DEFAULT_FILE",
     "ConfigError",
     "Document",
     "LocalModelAddress",
@@ -14,6 +15,7 @@ __all__ = [
     "Settings",
     "Snapshot",
     "build",
+    "chosen",
     "load",
     "unknown_variables",
 ]

@@ -64,13 +64,14 @@ class Document:
         )
 
 
-def load(path: Path | None, environ: Mapping[str, str]) -> Document:
-    """The document in a file; without one that in ./trunkline.yaml, or else the one that is built in.
+def chosen(path: Path | None) -> Path | None:
+    """The file to read: the one that is named, else ./trunkline.yaml if it is there; None is the one built in."""
+    return path or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
 
-    Raises ConfigError with all that is wrong.
-    """
-    if path is None and DEFAULT_FILE.exists():
-        path = DEFAULT_FILE
+
+def load(path: Path | None, environ: Mapping[str, str]) -> Document:
+    """The document in the file that is `chosen`. Raises ConfigError with all that is wrong."""
+    path = chosen(path)
     text = file.read(path) if path else _BUILT_IN_FILE.read_text("utf-8")
     origin = str(path) if path else BUILT_IN
     interpolator = Interpolator(environ=environ)

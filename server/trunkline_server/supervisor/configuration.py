@@ -1,7 +1,10 @@
 """The configuration in effect, and how it changes.
 
-1. A new document takes effect only if all of it is right; otherwise the old one stays and each problem is logged once.
-2. Each change has a generation of its own, and the document before is kept to go back to when workers refuse the new.
+1. A new document takes effect only if all of it is right; otherwise the old one stays and each problem is logged once,
+   and again whenever an operator asks.
+2. Where it comes from is decided once: a file that was served from and has gone is a bad file. Only while the built-in
+   configuration is served does ./trunkline.yaml, when it appears, take its place.
+3. Each change has a generation of its own, and the document before is kept to go back to when workers refuse the new.
 """
 
 import asyncio
@@ -10,7 +13,16 @@ from pathlib import Path
 
 from loguru import logger
 
-from trunkline_server.config import ConfigError, Document, LocalModelConfig, build, load, unknown_variables
+from trunkline_server.config import (
+    DEFAULT_FILE,
+    ConfigError,
+    Document,
+    LocalModelConfig,
+    build,
+    chosen,
+    load,
+    unknown_variables,
+)
 from trunkline_server.core import control
 from trunkline_server.supervisor.limits import Limits
 from trunkline_server.supervisor.watch import Watch
@@ -56,16 +68,19 @@ class Configuration:
         """Whether it is time to reload."""
         return self._watch.changed() or bool(self._complaint and now >= self._retry_at)
 
-    def reload(self, now: float) -> bool:
-        """Reads the files again; True if another document is in effect now."""
+    def reload(self, now: float, *, asked: bool = False) -> bool:
+        """Reads the files again; True if another document is in effect now. Who has `asked` is answered in any case."""
+        if asked:
+            self._complaint = ""
         self._retry_at = now + self._limits.retry_bad_s
         try:
             document, local_model = self._read()
         except ConfigError as error:
-            self._complain(str(error))
+            self._complain(*self._of_bad_file(error))
             return False
         except Exception as fault:  # noqa: BLE001  calls go on being served, whatever a new file does to us
-            self._complain(f"a fault of the gateway while it was read: {type(fault).__name__}")
+            why = f"a fault of the gateway while it was read: {type(fault).__name__}"
+            self._complain("the new configuration can't be used", why)
             return False
         self._complaint = ""
         if document.version == self.document.version:
@@ -75,7 +90,12 @@ class Configuration:
         self.document, self.local_model = document, local_model
         self.generation += 1
         self._watch = Watch(self._sources())
-        logger.info("a new configuration was read, generation {}", self.generation)
+        logger.info(
+            "a new configuration was read, generation {}: {}, version {}",
+            self.generation,
+            document.origin,
+            document.version,
+        )
         return True
 
     def refused(self, generation: int) -> bool:
@@ -88,25 +108,34 @@ class Configuration:
         return True
 
     def _read(self) -> tuple[Document, LocalModelConfig | None]:
-        document = load(self._path, self._environ)
-        return document, build(document).local_model
+        path = chosen(self._path)
+        document = load(path, self._environ)
+        local_model = build(document).local_model
+        self._path = path  # it can be used, and from now on it is where the configuration comes from
+        return document, local_model
 
     def _sources(self) -> tuple[Path, ...]:
-        """What the document was read from, and the file that was named, which may yet appear."""
-        named = (self._path,) if self._path else ()
-        return tuple(dict.fromkeys((*self.document.sources, *named)))
+        """What the document was read from; for the built-in one, the file that may yet appear."""
+        return self.document.sources if self._path else (DEFAULT_FILE.absolute(), *self.document.sources)
 
-    def _complain(self, problems: str) -> None:
-        if problems == self._complaint:
+    def _of_bad_file(self, error: ConfigError) -> tuple[str, ...]:
+        """What is wrong, and with what."""
+        if self._path and not self._path.exists():
+            return (f"{self._path}: has gone",)
+        return "the new configuration can't be used", *map(str, error.problems)
+
+    def _complain(self, heading: str, *problems: str) -> None:
+        complaint = "\n".join((heading, *problems))
+        if complaint == self._complaint:
             return
-        self._complaint = problems
-        logger.error("the new configuration can't be used; generation {} stays in effect", self.generation)
-        for problem in problems.splitlines():
+        self._complaint = complaint
+        logger.error("{}; generation {} stays in effect", heading, self.generation)
+        for problem in problems:
             logger.error("{}", problem)
 
 
-async def changes(configuration: Configuration, asked: asyncio.Event, limits: Limits) -> None:
-    """Returns when the configuration is to be read again: its files changed, or `asked` is set."""
+async def changes(configuration: Configuration, asked: asyncio.Event, limits: Limits) -> bool:
+    """Returns when the configuration is to be read again: its files changed, or `asked` is set, which is returned."""
     loop = asyncio.get_running_loop()
     while not asked.is_set() and not configuration.due(loop.time()):
         try:
@@ -114,4 +143,6 @@ async def changes(configuration: Configuration, asked: asyncio.Event, limits: Li
                 await asked.wait()
         except TimeoutError:
             continue
+    was_asked = asked.is_set()
     asked.clear()
+    return was_asked

@@ -101,8 +101,8 @@ class Supervisor:
         await self._serving.wait()
         loop = asyncio.get_running_loop()
         while not self._stop.is_set():
-            await changes(self._configuration, self._reload, self._plan.limits)
-            if self._configuration.reload(loop.time()):
+            asked = await changes(self._configuration, self._reload, self._plan.limits)
+            if self._configuration.reload(loop.time(), asked=asked):
                 self._fit()
 
     def _fit(self) -> None:
@@ -114,7 +114,13 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._asked_to_stop, number)
-        loop.add_signal_handler(signal.SIGHUP, self._reload.set)
+        loop.add_signal_handler(signal.SIGHUP, self._asked_to_reload)
+
+    def _asked_to_reload(self) -> None:
+        if self._stop.is_set():
+            logger.info("SIGHUP: the gateway stops, and the configuration stays as it is")
+        else:
+            self._reload.set()
 
     def _asked_to_stop(self, number: signal.Signals) -> None:
         if not self._stop.is_set():
