@@ -167,6 +167,13 @@ SPOILED: list[tuple[Spoil, str]] = [
         "messages[2].blocks[0].cache_mark.ttl",
     ),
     (lambda r: r.messages.append(turn(v1.ROLE_ASSISTANT, call("c3"))), "messages[7].blocks[0].tool_call"),
+    (lambda r: r.messages[4].blocks.pop(), "messages[3].blocks[3].tool_call"),
+    (lambda r: r.messages[4].blocks.pop(0), "messages[3].blocks[4].tool_call"),
+    (lambda r: (r.messages[4].blocks.pop(), r.messages.pop(), r.messages.pop()), "messages[3].blocks[3].tool_call"),
+    (
+        lambda r: r.messages[4].CopyFrom(turn(v1.ROLE_TOOL, result("c1"), result("c1"))),
+        "messages[3].blocks[4].tool_call",
+    ),
     (lambda r: r.tools.append(v1.Tool()), "tools[3]"),
     (lambda r: r.tools.append(function("")), "tools[3].function.name"),
     (lambda r: r.tools.append(function("n" * 65)), "tools[3].function.name"),
@@ -253,6 +260,22 @@ def test_all_are_told() -> None:
     with pytest.raises(InvalidRequest, match=r"^messages\[0\]\.role: .* \(and 1 more\)$") as caught:
         validate(request)
     assert [each.field for each in caught.value.violations] == ["messages[0].role", "max_output_tokens"]
+
+
+def test_results_may_come_one_by_one() -> None:
+    """Results of one turn's calls may stand in several messages, in any order."""
+    calls = turn(v1.ROLE_ASSISTANT, call("c1"), call("c2"))
+    results = [turn(v1.ROLE_TOOL, result("c2")), turn(v1.ROLE_TOOL, result("c1"))]
+    validate(v1.CompleteRequest(model="m", messages=[calls, *results]))
+    validate(v1.CompleteRequest(model="m", messages=[calls, *results, turn(v1.ROLE_USER, text())]))
+
+
+def test_every_open_call_is_told_once() -> None:
+    """Calls that the next turn finds without a result are told each by its own path, and not again later."""
+    calls = turn(v1.ROLE_ASSISTANT, text(), call("c1"), call("c2"), call("c3"))
+    rest = [turn(v1.ROLE_TOOL, result("c2")), turn(v1.ROLE_USER, text()), turn(v1.ROLE_TOOL, result("c1"))]
+    found = violations_of(v1.CompleteRequest(model="m", messages=[calls, *rest]))
+    assert [field for field, _ in found] == [f"messages[0].blocks[{place}].tool_call" for place in (1, 3)]
 
 
 def test_no_value_is_quoted() -> None:

@@ -36,11 +36,13 @@ _DETAILS: Final = frozenset(v1.MediaDetail.values())
 class Conversation:
     """One pass over the messages of a request. Keeps what later messages are checked against."""
 
-    __slots__ = ("_blocks", "_calls", "_violations")
+    __slots__ = ("_blocks", "_calls", "_open", "_violations")
 
     def __init__(self, violations: Violations) -> None:
         self._violations = violations
         self._calls: set[str] = set()
+        self._open: dict[str, tuple[int, int]] = {}
+        """Calls that wait for a result, and where each is: message and block."""
         self._blocks = 0
 
     def check(self, messages: Sequence[v1.Message]) -> None:
@@ -49,15 +51,18 @@ class Conversation:
             return
         # A slice of a repeated field is a list, which is gone through at half the price. Its length is bounded by now.
         for index, message in enumerate(messages[:]):
-            kinds = _OF_ROLE.get(message.role)
+            role = message.role
+            kinds = _OF_ROLE.get(role)
             if kinds is None:
                 self._violations.add(f"messages[{index}].role", "not set or not known; set one of Role")
                 kinds = frozenset(_ALL_KINDS)
+            elif self._open and role != v1.ROLE_TOOL:
+                self._check_answered()
             if message.name:
                 self._violations.bound(message.name, f"messages[{index}].name", MAX_PARTICIPANT_BYTES)
             self._check_blocks(message, index, kinds)
-        if messages and self._blocks <= MAX_BLOCKS:
-            self._check_ending(message, index)
+        if self._open:
+            self._check_answered()
 
     def _check_blocks(self, message: v1.Message, index: int, kinds: frozenset[str]) -> None:
         blocks = message.blocks
@@ -95,6 +100,7 @@ class Conversation:
         call_id = call.id
         if call_id and call_id not in self._calls and call.name:
             self._calls.add(call_id)
+            self._open[call_id] = (index, place)
             return
         where = f"messages[{index}].blocks[{place}].tool_call"
         self._violations.require(call_id, f"{where}.id")
@@ -104,7 +110,11 @@ class Conversation:
         self._calls.add(call_id)
 
     def _check_tool_result(self, result: v1.ToolResult, index: int, place: int) -> None:
-        if not result.tool_call_id or result.tool_call_id not in self._calls:
+        call_id = result.tool_call_id
+        if call_id and call_id in self._calls:
+            self._open.pop(call_id, None)
+        else:
+            self._open.clear()  # it was meant for one of them: the same mistake is not told twice
             self._violations.add(
                 f"messages[{index}].blocks[{place}].tool_result.tool_call_id",
                 "no tool call before it has this id; set it, and send the turn that asked for it as well",
@@ -135,15 +145,15 @@ class Conversation:
         if media.detail not in _DETAILS:
             self._violations.add(f"{where}.detail", "not known; set one of MediaDetail")
 
-    def _check_ending(self, last: v1.Message, index: int) -> None:
-        if last.role != v1.ROLE_ASSISTANT:
-            return
-        for place, block in enumerate(last.blocks):
-            if block.WhichOneof("kind") == "tool_call":
+    def _check_answered(self) -> None:
+        """Notes the calls that are open where the results have ended."""
+        if self._blocks <= MAX_BLOCKS:  # beyond that results were not looked at
+            for index, place in self._open.values():
                 self._violations.add(
                     f"messages[{index}].blocks[{place}].tool_call",
-                    "nobody has answered it; append a message of ROLE_TOOL with its result",
+                    "nobody has answered it; send its result in a message of ROLE_TOOL right behind the turn",
                 )
+        self._open.clear()
 
 
 def _misplaced(kind: str | None, role: v1.Role.ValueType) -> str:
