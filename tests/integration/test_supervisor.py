@@ -275,6 +275,19 @@ async def test_a_file_that_appears_replaces_the_built_in_configuration(tmp_path)
         assert models(await gateway.state()) == ["fast"]
 
 
+async def test_doubts_are_logged_at_the_start_and_those_that_are_new_after_a_reload(tmp_path):
+    """What `check` warns of is a warning in the log, once for as long as it holds."""
+    clear, missing = "travels in clear text", "so calls to this provider are refused"
+    far = PLAIN.replace('127.0.0.1:8000/v1"', 'far.example/v1", api_key: abc')
+    async with Supervised(tmp_path, far % "fast", limits={"poll_s": 60}) as gateway:
+        assert (gateway.count(clear), gateway.count(missing)) == (1, 0)
+        gateway.config.write_text(far.replace("providers:", "providers:\n  openai: {dialect: openai}") % "slow")
+        gateway.signal(signal.SIGHUP)
+        await gateway.said(missing)
+        assert gateway.count(clear) == 1
+        assert all("WARNING" in line for line in gateway.lines if clear in line or missing in line)
+
+
 async def test_a_document_that_workers_refuse_is_taken_back(tmp_path):
     """When a worker refuses a generation, the document before it is in effect again, under a new one."""
     async with Supervised(tmp_path, workers=2, limits={"poll_s": 0.05}) as gateway:

@@ -12,8 +12,7 @@ from typing import Any
 
 import click
 
-from trunkline_server.config import ConfigError, Document, Problem, Settings, Snapshot, build, load
-from trunkline_server.config.doubts import doubts
+from trunkline_server.config import ConfigError, Document, Problem, Settings, Snapshot, build, doubts, load
 from trunkline_server.core.deployment import Provider, Route
 
 

@@ -1,4 +1,4 @@
-"""What is allowed in a configuration and probably not meant. `trunkline check` shows it; nothing is refused for it."""
+"""What is allowed in a configuration and probably not meant: `check` shows it, `serve` logs it, nothing is refused."""
 
 from collections.abc import Iterator, Mapping
 

@@ -42,7 +42,7 @@ def serve(
     try:
         settings = Settings.load(environ)
         log.set_up(role="supervisor", level=settings.log_level, json=settings.log_json)
-        configuration = Configuration(settings.config, environ, limits)
+        configuration = Configuration(settings, environ, limits)
         with Listeners(settings.listen) as listeners:
             plan = Plan(settings=settings, ready_file=ready_file, limits=limits, modules=modules or Modules())
             return asyncio.run(_run(plan, configuration, listeners))

@@ -18,10 +18,12 @@ from trunkline_server.config import (
     ConfigError,
     Document,
     LocalModelConfig,
+    Problem,
+    Settings,
     build,
     chosen,
+    doubts,
     load,
-    unknown_variables,
 )
 from trunkline_server.core import control
 from trunkline_server.supervisor.limits import Limits
@@ -31,9 +33,10 @@ from trunkline_server.supervisor.watch import Watch
 class Configuration:
     """Where the document comes from, the one in effect, and where the local model listens."""
 
-    def __init__(self, path: Path | None, environ: Mapping[str, str], limits: Limits) -> None:
+    def __init__(self, settings: Settings, environ: Mapping[str, str], limits: Limits) -> None:
         """Raises ConfigError."""
-        self._path = path
+        self._settings = settings
+        self._path = settings.config
         self._environ = environ
         self._limits = limits
         self.generation = 1
@@ -42,13 +45,13 @@ class Configuration:
         self._before: tuple[Document, LocalModelConfig | None] | None = None
         self._watch = Watch(self._sources())
         self._complaint = ""
+        self._doubts: tuple[Problem, ...] = ()
         self._retry_at = 0.0
 
     def introduce(self) -> None:
-        """Says at the start where the configuration comes from, and which variables look like settings and are none."""
+        """Says at the start where the configuration comes from, and what of it is probably not meant."""
         logger.info("starting with {}, version {}", self.document.origin, self.document.version)
-        for problem in unknown_variables(self._environ, self.document.variables):
-            logger.warning("{}", problem)
+        self._warn()
 
     def message(self, listen: tuple[str, ...]) -> control.Configure:
         """What a worker is to serve."""
@@ -96,6 +99,7 @@ class Configuration:
             document.origin,
             document.version,
         )
+        self._warn()
         return True
 
     def refused(self, generation: int) -> bool:
@@ -105,6 +109,7 @@ class Configuration:
         self.document, self.local_model = self._before
         self._before = None
         self.generation += 1
+        self._warn()
         return True
 
     def _read(self) -> tuple[Document, LocalModelConfig | None]:
@@ -117,6 +122,14 @@ class Configuration:
     def _sources(self) -> tuple[Path, ...]:
         """What the document was read from; for the built-in one, the file that may yet appear."""
         return self.document.sources if self._path else (DEFAULT_FILE.absolute(), *self.document.sources)
+
+    def _warn(self) -> None:
+        """Tells the doubts about what is in effect that the one before did not raise too."""
+        found = doubts(self._settings, self.document, build(self.document), self._environ)
+        for doubt in found:
+            if doubt not in self._doubts:
+                logger.warning("{}", doubt)
+        self._doubts = found
 
     def _of_bad_file(self, error: ConfigError) -> tuple[str, ...]:
         """What is wrong, and with what."""
