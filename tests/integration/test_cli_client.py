@@ -128,6 +128,17 @@ def test_a_failure_is_told_with_its_reason_and_mend(gateway):
     assert json.loads(machine.stdout)["error"]["reason"] == "MODEL_NOT_FOUND"
 
 
+@pytest.mark.parametrize(("words", "stdin"), [(["complete", "Hi"], ""), (["chat"], "Hi\n")])
+def test_a_failure_in_the_middle_of_an_answer_starts_a_line_of_its_own(gateway, words, stdin):
+    """The text that came ends its line before the failure is told, and no empty line is added where it had ended."""
+    failing = fake.fail(grpc.StatusCode.UNAVAILABLE, "the provider broke off", reason="UPSTREAM_BROKEN")
+    for text in ("Hel", "Hel\n"):
+        gateway.on_stream = fake.play(fake.messages(fake.events(text)[:3]), then=failing)
+        result = run(*words, stdin=stdin)
+        assert (result.exit_code, result.stdout) == (1, "Hel\n")
+        assert result.output.startswith("Hel\nerror: the provider broke off\n")
+
+
 @pytest.mark.parametrize("words", [["complete", "Hi"], ["models"], ["health"], ["chat"]])
 def test_nobody_there_is_told_with_the_address(words):
     """Without a gateway every command says where none answers and how to start one."""
@@ -243,7 +254,7 @@ def test_ctrl_c_cancels_the_answer_and_not_the_chat(gateway):
         assert gateway.last.ended.wait(10)
         gateway.on_stream = fake.speak("Hello")
         answer, remarks = process.communicate(b"Two\n", timeout=20)
-    assert (process.returncode, answer) == (0, b"Hello\n")
+    assert (process.returncode, answer) == (0, b"\nHello\n")  # the line that was cut ends before anything else
     assert b"cancelled" in remarks
     assert said(gateway.last.request) == [("ROLE_USER", "Two")]
 

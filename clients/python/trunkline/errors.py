@@ -2,6 +2,7 @@
 
 1. Every failure of a call is a TrunklineError; its class follows the gRPC status code, its reason says more.
 2. No message and no repr holds the api key or the prompt.
+3. No reason is empty: where nobody told one, the client gives its own.
 """
 
 from dataclasses import dataclass
@@ -32,7 +33,11 @@ __all__ = [
 GATEWAY_DOMAIN = "trunkline.dev"
 """`domain` of what the gateway decided."""
 CLIENT_DOMAIN = "client.trunkline.dev"
-"""`domain` of what this client decided without asking the gateway."""
+"""`domain` of what this client decided without asking the gateway, and of failures that came without details."""
+CONNECTION_LOST = "CONNECTION_LOST"
+"""`reason` where the connection broke after the answer had begun. What had come is not the whole answer."""
+GATEWAY_UNREACHABLE = "GATEWAY_UNREACHABLE"
+"""`reason` where no connection could be made, or it broke before anything of the answer came."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,9 +70,11 @@ class TrunklineError(Exception):
         self.message = message
         self.code = self.default_code if code is None else code
         """Name of the gRPC status code: "NOT_FOUND"."""
-        self.reason = reason
-        """A name of v1.ErrorReason without its prefix: "MODEL_NOT_FOUND". Empty where nothing of the gateway spoke."""
-        self.domain = domain
+        self.reason = reason or self.code
+        """A name of v1.ErrorReason without its prefix: "MODEL_NOT_FOUND". With the domain "client.trunkline.dev" one of
+        the client's own: "CONNECTION_LOST", "GATEWAY_UNREACHABLE", "STREAM_BROKEN", "CLIENT_CLOSED",
+        "CLIENT_POOL_BUSY", "CLIENT_POOL_FULL", else the name of the status code."""
+        self.domain = domain if reason else domain or CLIENT_DOMAIN
         """Who says so: "trunkline.dev" for the gateway, the provider's name for a provider, else this client."""
         self.retry_after = retry_after
         """After this time a repeat may succeed. None: a repeat can't help, or nothing is known."""
@@ -78,7 +85,7 @@ class TrunklineError(Exception):
         """Names the call in the gateway's records; give it to the operator."""
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.code}, {self.reason or 'no reason'}: {self.message})"
+        return f"{type(self).__name__}({self.code}, {self.reason}: {self.message})"
 
 
 class InvalidRequest(TrunklineError):
@@ -136,7 +143,7 @@ class DeadlineExceeded(TrunklineError):
 
 
 class Unavailable(TrunklineError):
-    """The gateway can't be reached, is shutting down, or no provider could answer."""
+    """The gateway can't be reached, the connection to it broke, it is shutting down, or no provider could answer."""
 
     default_code = "UNAVAILABLE"
 

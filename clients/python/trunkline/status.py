@@ -1,4 +1,8 @@
-"""Turns a gRPC status into an exception. The one place where google.rpc details are read."""
+"""Turns a gRPC status into an exception. The one place where google.rpc details are read.
+
+A status without details was not made by the gateway's own chain but by gRPC, here or there, or by something between:
+it gets a reason of the client's own.
+"""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -9,7 +13,14 @@ from google.protobuf.message import DecodeError, Message
 from google.rpc import error_details_pb2, status_pb2
 
 from trunkline import v1
-from trunkline.errors import FieldViolation, TrunklineError, error_class
+from trunkline.errors import (
+    CLIENT_DOMAIN,
+    CONNECTION_LOST,
+    GATEWAY_UNREACHABLE,
+    FieldViolation,
+    TrunklineError,
+    error_class,
+)
 
 __all__ = ["error_from_rpc", "error_from_status"]
 
@@ -17,32 +28,49 @@ _DETAILS_KEY: Final = "grpc-status-details-bin"
 _Detail = TypeVar("_Detail", bound=Message)
 
 
-def error_from_rpc(failure: grpc.RpcError, request_id: str) -> TrunklineError:
-    """The exception for a failed call. Calls of grpc and of grpc.aio answer the same three questions."""
+def error_from_rpc(failure: grpc.RpcError, request_id: str, *, begun: bool = False) -> TrunklineError:
+    """The exception for a failed call. Calls of grpc and of grpc.aio answer the same questions.
+
+    `begun` says that a message had come. Headers that came say so too: the gateway sends none before the first content.
+    """
     if not isinstance(failure, grpc.Call | grpc.aio.AioRpcError):
         return TrunklineError(str(failure), request_id=request_id)
     return error_from_status(
-        failure.code().name, failure.details() or "", failure.trailing_metadata() or (), request_id
+        failure.code().name,
+        failure.details() or "",
+        failure.trailing_metadata() or (),
+        request_id,
+        begun=begun or bool(failure.initial_metadata()),
     )
 
 
 def error_from_status(
-    code: str, message: str, trailers: Iterable[tuple[str, str | bytes]], request_id: str
+    code: str, message: str, trailers: Iterable[tuple[str, str | bytes]], request_id: str, *, begun: bool = False
 ) -> TrunklineError:
     """The exception for a status code's name, its message and the trailing metadata that came with it."""
     status = _rich_status(trailers)
     info = _detail(status, error_details_pb2.ErrorInfo())
     retry = _detail(status, error_details_pb2.RetryInfo())
+    reason = (info.reason if info else "") or _own_reason(code, begun=begun)
+    if reason == CONNECTION_LOST:
+        message = f"the connection to the gateway broke in the middle of the answer ({message or code})"
     return error_class(code)(
         message or f"the call failed with {code}",
         code=code,
-        reason=info.reason if info else "",
-        domain=info.domain if info else "",
+        reason=reason,
+        domain=info.domain if info and info.reason else CLIENT_DOMAIN,
         retry_after=_duration(retry),
         violations=_violations(status),
         partial=_detail(status, v1.PartialResult()),
         request_id=request_id,
     )
+
+
+def _own_reason(code: str, *, begun: bool) -> str:
+    """The reason of a failure that came without one."""
+    if code != "UNAVAILABLE":
+        return code
+    return CONNECTION_LOST if begun else GATEWAY_UNREACHABLE
 
 
 def _rich_status(trailers: Iterable[tuple[str, str | bytes]]) -> status_pb2.Status:

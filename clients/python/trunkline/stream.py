@@ -68,6 +68,10 @@ class _Intake:
         self.failure = failure
         return failure
 
+    def broke(self, call: grpc.RpcError) -> TrunklineError:
+        """The status came, and it was not OK."""
+        return self.fail(error_from_rpc(call, self.request_id, begun=self._due > 0))
+
     def completion(self) -> Completion:
         return Completion(self._fold.response)
 
@@ -173,7 +177,7 @@ class Stream:
         except StopIteration:
             self._end()
         except grpc.RpcError as failure:
-            raise self._intake.fail(error_from_rpc(failure, self.request_id)) from failure
+            raise self._intake.broke(failure) from failure
         except BrokenStream as broken:
             call.cancel()
             raise self._intake.fail(broken) from None
@@ -264,7 +268,7 @@ class AsyncStream:
             else:
                 self._intake.feed(message)
         except grpc.RpcError as failure:
-            raise self._intake.fail(error_from_rpc(failure, self.request_id)) from failure
+            raise self._intake.broke(failure) from failure
         except BrokenStream as broken:
             call.cancel()
             raise self._intake.fail(broken) from None

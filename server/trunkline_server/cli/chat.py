@@ -16,7 +16,7 @@ from prompt_toolkit import PromptSession
 import trunkline
 from trunkline import v1
 from trunkline_server.cli.models import the_model
-from trunkline_server.cli.output import connect, gateway_options, note, print_failure, reported, tokens, write_text
+from trunkline_server.cli.output import connect, gateway_options, note, print_failure, reported, tokens, write_answer
 
 _HELP: Final = """\
 /model NAME    ask another model; without NAME: list them
@@ -41,11 +41,9 @@ class Conversation:
         """One turn. Raises TrunklineError and KeyboardInterrupt; the turn is forgotten then."""
         turn = v1.Message(role=v1.ROLE_USER, blocks=[v1.Block(text=v1.Text(text=question))])
         with self.client.stream(self.model, [*self._instructions(), *self.messages, turn]) as stream:
-            for piece in stream.text:
-                write_text(piece)
+            write_answer(stream.text)
             answer = stream.collect()
         self.messages += [turn, answer.message]
-        write_text("\n")
         note(f"({self.model}: {tokens(answer.usage)})")
 
     def _instructions(self) -> list[v1.Message]:
@@ -82,10 +80,9 @@ def _turn(talk: Conversation, line: str) -> None:
         else:
             talk.ask(line)
     except KeyboardInterrupt:
-        note("\n(cancelled; this turn is forgotten)")
+        note("(cancelled; this turn is forgotten)")
     except trunkline.TrunklineError as failure:
         talk.failed = True
-        click.echo(err=True)
         print_failure(failure, talk.client.target)
 
 

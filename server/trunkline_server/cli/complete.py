@@ -17,7 +17,7 @@ from trunkline_server.cli.output import (
     tokens,
     usage_as_dict,
     word,
-    write_text,
+    write_answer,
 )
 
 MAX_INPUT_BYTES: Final = 32 * 1024 * 1024
@@ -92,11 +92,7 @@ def _messages(system: str | None, question: str) -> list[dict[str, str]]:
 
 
 def _print(stream: "trunkline.Stream") -> None:
-    last = ""
-    for last in stream.text:
-        write_text(last)
-    if not last.endswith("\n"):
-        write_text("\n")
+    write_answer(stream.text)
     answer = stream.collect()
     ending = _ENDINGS.get(answer.finish_reason)
     if ending:

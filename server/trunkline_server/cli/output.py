@@ -8,7 +8,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
@@ -28,7 +28,7 @@ __all__ = [
     "tokens",
     "usage_as_dict",
     "word",
-    "write_text",
+    "write_answer",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -91,7 +91,7 @@ def reported(client: "trunkline.Client", *, as_json: bool = False) -> Iterator[N
 
 def print_failure(failure: "trunkline.TrunklineError", target: str) -> None:
     """Tell a person what failed and what to do about it."""
-    if failure.code == "UNAVAILABLE" and not failure.reason:
+    if failure.reason == "GATEWAY_UNREACHABLE":
         _print_unreachable(failure, target)
         return
     click.secho(f"error: {failure.message}", fg="red", err=True)
@@ -100,7 +100,7 @@ def print_failure(failure: "trunkline.TrunklineError", target: str) -> None:
         if line != failure.message:
             note(f"  {line}")
     said_by = f", said by {failure.domain}" if failure.domain else ""
-    note(f"  reason: {failure.reason or 'none given'} ({failure.code}{said_by})")
+    note(f"  reason: {failure.reason} ({failure.code}{said_by})")
     if failure.request_id:
         note(f"  request id: {failure.request_id}")
     mend = _mend(failure)
@@ -111,6 +111,7 @@ def print_failure(failure: "trunkline.TrunklineError", target: str) -> None:
 def _print_unreachable(failure: "trunkline.TrunklineError", target: str) -> None:
     click.secho(f"error: no gateway answers at {target}", fg="red", err=True)
     note(f"  {failure.message}")
+    note(f"  request id: {failure.request_id}")
     click.echo("Start one with `trunkline serve`, or name another with --target or TRUNKLINE_TARGET.", err=True)
 
 
@@ -165,6 +166,17 @@ def _count(usage: v1.Usage, name: str, source: "v1.UsageSource.ValueType") -> st
 def note(text: str) -> None:
     """A remark, dimly, on stderr."""
     click.secho(text, dim=True, err=True)
+
+
+def write_answer(pieces: Iterable[str]) -> None:
+    """A model's text on stdout as it comes. Its line is ended, also where it breaks off."""
+    last = "\n"
+    try:
+        for last in pieces:
+            write_text(last)
+    finally:
+        if not last.endswith("\n"):
+            write_text("\n")
 
 
 def write_text(piece: str) -> None:
