@@ -3,6 +3,10 @@
 1. The api key is in no repr and no error.
 2. Every channel has connections of its own; channels with equal options would share them otherwise.
 3. Every message, both ways, is at most 64 MiB; a larger one fails with RESOURCE_EXHAUSTED.
+4. A call that fails with UNAVAILABLE before its first message is tried up to 4 times in all, with pauses of about 0.3,
+   0.6 and 1 s, within its deadline: a gateway that restarts is back by then. The gateway's grpc-retry-pushback-ms
+   forbids it or says when. gRPC keeps 256 KiB of a request for repeats; a larger one is tried once. When many calls in
+   a row have failed, repeats stop until calls succeed again.
 """
 
 import json
@@ -25,12 +29,11 @@ _SERVICE_CONFIG: Final = json.dumps(
     {
         "methodConfig": [
             {
-                # Every method: a repeat happens only before the first message, and not where the gateway's
-                # grpc-retry-pushback-ms forbids it.
+                # Every method.
                 "name": [{}],
                 "retryPolicy": {
-                    "maxAttempts": 2,
-                    "initialBackoff": "0.1s",
+                    "maxAttempts": 4,
+                    "initialBackoff": "0.3s",
                     "maxBackoff": "1s",
                     "backoffMultiplier": 2,
                     "retryableStatusCodes": ["UNAVAILABLE"],
@@ -47,6 +50,10 @@ _OPTIONS: Final[tuple[tuple[str, str | int], ...]] = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.service_config", _SERVICE_CONFIG),
     ("grpc.enable_retries", 1),
+    # gRPC would wait a second and more between attempts to connect, and refuse calls meanwhile: a gateway that is back
+    # has to be found while calls are being repeated.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 500),
     # The gateway takes a ping every 10 s; a dead connection is noticed within 40 s while calls are on it.
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
