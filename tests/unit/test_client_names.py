@@ -81,10 +81,12 @@ def test_request_ids_can_travel():
     ],
 )
 def test_each_code_has_its_exception(code, kind):
-    """A status without details becomes the exception of its code, with the message or a sentence in its place."""
+    """A status without details becomes the exception of its code, with a reason of the client's and a sentence."""
     failure = error_from_status(code, "", (), "r")
     assert type(failure) is kind
-    assert (failure.code, failure.reason, failure.violations, failure.partial) == (code, "", (), None)
+    reason = "GATEWAY_UNREACHABLE" if code == "UNAVAILABLE" else code
+    assert (failure.code, failure.violations, failure.partial) == (code, (), None)
+    assert (failure.reason, failure.domain) == (reason, "client.trunkline.dev")
     assert code in str(failure)
 
 
@@ -96,7 +98,7 @@ def test_details_that_cannot_be_read_hide_nothing():
     for blob in (b"\xff\xff\xff", status.SerializeToString()):
         failure = error_from_status("RESOURCE_EXHAUSTED", "m", [("grpc-status-details-bin", blob)], "r")
         assert isinstance(failure, trunkline.RateLimited)
-        assert (failure.message, failure.reason) == ("m", "")
+        assert (failure.message, failure.reason) == ("m", "RESOURCE_EXHAUSTED")
 
 
 def test_a_quota_names_its_limit():
@@ -113,6 +115,47 @@ def test_a_quota_names_its_limit():
     )
     assert failure.violations == (trunkline.FieldViolation(field="team-a tokens", description="100 a minute"),)
     assert failure.retry_after == timedelta(milliseconds=1500)
+
+
+def test_no_failure_is_without_a_reason():
+    """An error that is made without a reason has its code for one, said by the client; a given domain stays."""
+    failure = trunkline.TrunklineError("odd")
+    assert (failure.reason, failure.domain) == ("UNKNOWN", "client.trunkline.dev")
+    failure = trunkline.NotFound("no model", reason="MODEL_NOT_FOUND", domain="trunkline.dev")
+    assert (failure.reason, failure.domain) == ("MODEL_NOT_FOUND", "trunkline.dev")
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "http://127.0.0.1:51051",
+        "https://gateway.example",
+        "127.0.0.1",
+        "gateway.example",
+        "localhost:",
+        "x:http",
+        "x:0",
+        "x:65536",
+        "::1:50051",
+        "a b:1",
+        "key@x:1",
+    ],
+)
+def test_a_target_that_grpc_would_misread_is_refused(target, monkeypatch):
+    """A URL and an address without a port are refused in words, from an argument or the environment."""
+    with pytest.raises(ValueError, match="target: host:port, without http://"):
+        trunkline.Client(target)
+    monkeypatch.setenv("TRUNKLINE_TARGET", target)
+    with pytest.raises(ValueError, match="target: host:port, without http://"):
+        trunkline.AsyncClient()
+
+
+@pytest.mark.parametrize(
+    "target", ["127.0.0.1:1", "gateway.example:443", "[::1]:50051", "unix:/s", "unix:s", "dns:///x:1", "xds:///x"]
+)
+def test_a_target_of_grpc_is_taken_as_it_is(target):
+    """host:port, sockets and gRPC's own schemes go to gRPC unchanged."""
+    assert Connection.resolve(target, None, 1, None).target == target
 
 
 @pytest.mark.parametrize("timeout", [0, -1, float("inf"), float("nan")])

@@ -11,6 +11,7 @@
 
 import json
 import os
+import re
 import time
 from dataclasses import dataclass, field
 from typing import Final
@@ -23,7 +24,12 @@ __all__ = ["CallStart", "Connection"]
 
 DEFAULT_TARGET: Final = "127.0.0.1:50051"
 MAX_MESSAGE_BYTES: Final = 64 * 1024 * 1024
+MAX_PORT: Final = 65_535
 _LOOPBACK: Final = ("127.", "localhost:", "[::1]:", "unix:", "unix-abstract:")
+
+_HOST_AND_PORT: Final = re.compile(r"(\[[^\s\[\]]+\]|[^\s:/@\[\]]+):([0-9]{1,5})")
+_SCHEMES: Final = ("unix:", "unix-abstract:", "vsock:", "dns:", "ipv4:", "ipv6:", "xds:")
+"""Those of gRPC. What follows them is gRPC's to judge."""
 
 _SERVICE_CONFIG: Final = json.dumps(
     {
@@ -96,7 +102,7 @@ class Connection:
     ) -> "Connection":
         """Arguments first, then TRUNKLINE_TARGET and TRUNKLINE_API_KEY, then 127.0.0.1:50051 and no key."""
         return cls(
-            target=target or os.environ.get("TRUNKLINE_TARGET") or DEFAULT_TARGET,
+            target=_checked_target(target or os.environ.get("TRUNKLINE_TARGET") or DEFAULT_TARGET),
             timeout=_checked_timeout(timeout),
             credentials=credentials,
             api_key=_checked_key(api_key or os.environ.get("TRUNKLINE_API_KEY") or ""),
@@ -117,6 +123,14 @@ class Connection:
             deadline=time.monotonic() + seconds,
             metadata=(("trunkline-request-id", name), *bearer),
         )
+
+
+def _checked_target(target: str) -> str:
+    """The target if gRPC would understand it as it is meant. Without a port it would quietly take 443."""
+    parts = _HOST_AND_PORT.fullmatch(target)
+    if not target.startswith(_SCHEMES) and (parts is None or not 0 < int(parts[2]) <= MAX_PORT):
+        raise ValueError("target: host:port, without http:// (127.0.0.1:50051, [::1]:50051), or unix:/path")
+    return target
 
 
 def _checked_timeout(seconds: float) -> float:
