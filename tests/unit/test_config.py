@@ -261,7 +261,7 @@ def test_check_for_machines(tmp_path: Path) -> None:
     assert good["providers"][0] == {
         "name": "openai",
         "dialect": "openai",
-        "endpoint": "https://api.openai.com",
+        "base_url": "https://api.openai.com/v1",
         "has_credential": True,
     }
     assert [warning["key"] for warning in good["warnings"]] == ["TRUNKLINE_LISEN", "providers.local.gguf"]
@@ -270,6 +270,8 @@ def test_check_for_machines(tmp_path: Path) -> None:
     bad = json.loads(result.stdout)
     assert result.exit_code == 2
     assert bad["ok"] is False
+    assert list(bad) == list(good)
+    assert [key for key, value in bad.items() if value is None] == list(good)[2:]
     assert bad["problems"][0]["line"] == 3
     assert bad["problems"][0]["key"] == "providers.openai.dialect"
     assert result.stderr == ""
@@ -280,22 +282,36 @@ def test_doubts(tmp_path: Path) -> None:
     text = """
 providers:
   openai: {dialect: openai, api_key: "${TRUNKLINE_OPENAI_KEY:-}"}
-  far: {dialect: openai, base_url: http://far.example/v1, api_key: abc}
+  keyless: {dialect: openai}
+  own: {dialect: openai, base_url: https://own.example/v1, api_key: "${TRUNKLINE_OPENAI_KEY:-}"}
+  far: {dialect: openai, base_url: http://far.example/v1/chat/completions, api_key: abc}
+  spare: {dialect: openai, base_url: http://127.0.0.1:1/v1}
 models:
-  m: {deployments: [{provider: far, upstream_model: x}]}
+  m:
+    deployments:
+      - {provider: openai, upstream_model: x}
+      - {provider: keyless, upstream_model: x}
+      - {provider: own, upstream_model: x}
+      - {provider: far, upstream_model: x}
 """
     given = {"TRUNKLINE_LISEN": "x", "TRUNKLINE_OPENAI_KEY": "", "TRUNKLINE_LISTEN": "127.0.0.1:1,0.0.0.0:50051"}
     result = check(str(written(tmp_path, text)), **given)
     assert result.exit_code == 0
-    where = f"warning: {tmp_path}/trunkline.yaml:"
+    where = f"warning: {tmp_path}/trunkline.yaml: providers."
     assert result.stderr.splitlines() == [
         "warning: TRUNKLINE_LISTEN: 0.0.0.0:50051 is open to the network, and the gateway asks callers for no key."
         " Let only your services reach it, or listen on 127.0.0.1 or unix:/path",
         "warning: TRUNKLINE_LISEN: no such setting. Did you mean 'TRUNKLINE_LISTEN'?",
-        f"{where} providers.openai.api_key: empty, so calls to this provider are refused."
-        " Set the variable or file that it names",
-        f"{where} providers.far.base_url: the credential travels in clear text. Use https",
+        f"{where}openai.api_key: empty, so calls to this provider are refused. Set the variable or file that it names",
+        f"{where}keyless.api_key: missing, so calls to this provider are refused. Add api_key",
+        f"{where}own.api_key: empty, so calls to this provider go without a key."
+        " Set the variable or file that it names, or take api_key out",
+        f"{where}far.base_url: the credential travels in clear text. Use https",
+        f"{where}far.base_url: ends in /chat/completions, which the gateway adds itself."
+        " End it before that, such as in /v1",
+        f"{where}spare: no model uses it. Add a deployment of it to a model, or take it out",
     ]
+    assert "http://far.example/v1/chat/completions" in result.stdout
 
 
 def test_dialects_are_those_that_are_spoken(tmp_path: Path) -> None:

@@ -89,7 +89,11 @@ def _provider_row(provider: Provider) -> tuple[str, ...]:
     if provider.dialect == "local":
         return provider.name, provider.dialect, "this machine"
     credential = "with a key" if provider.credential else "without a key"
-    return provider.name, provider.dialect, str(provider.endpoint), credential
+    return provider.name, provider.dialect, _base_url(provider), credential
+
+
+def _base_url(provider: Provider) -> str:
+    return f"{provider.endpoint}{provider.base_path}"
 
 
 def _route_rows(route: Route) -> Iterable[tuple[str, ...]]:
@@ -114,24 +118,24 @@ def _table(title: str, rows: list[tuple[str, ...]]) -> None:
 
 
 def _for_machines(checked: _Checked | None, problems: list[Problem]) -> dict[str, Any]:
-    answer: dict[str, Any] = {"ok": not problems, "problems": [asdict(problem) for problem in problems]}
-    if checked:
-        answer |= {
-            "warnings": [asdict(warning) for warning in checked.warnings],
-            "file": checked.document.origin,
-            "version": checked.document.version,
-            "settings": checked.settings.model_dump(mode="json"),
-            "providers": [_provider_facts(provider) for provider in checked.snapshot.providers.values()],
-            "models": [_route_facts(route) for route in checked.snapshot.routes.values()],
-        }
-    return answer
+    """The same keys whatever was found; those of what can't be used are null."""
+    return {
+        "ok": not problems,
+        "problems": [asdict(problem) for problem in problems],
+        "warnings": checked and [asdict(warning) for warning in checked.warnings],
+        "file": checked and checked.document.origin,
+        "version": checked and checked.document.version,
+        "settings": checked and checked.settings.model_dump(mode="json"),
+        "providers": checked and [_provider_facts(provider) for provider in checked.snapshot.providers.values()],
+        "models": checked and [_route_facts(route) for route in checked.snapshot.routes.values()],
+    }
 
 
 def _provider_facts(provider: Provider) -> dict[str, Any]:
     return {
         "name": provider.name,
         "dialect": provider.dialect,
-        "endpoint": None if provider.dialect == "local" else str(provider.endpoint),
+        "base_url": None if provider.dialect == "local" else _base_url(provider),
         "has_credential": provider.credential is not None,
     }
 
