@@ -68,6 +68,10 @@ class Tree:
         if any(where[:length] in self.broken for length in range(len(where) + 1)):
             return
         self.broken.add(where)
+        self.report_key(where, message, mend)
+
+    def report_key(self, where: Where, message: str, mend: str = "") -> None:
+        """Adds a problem of the key itself: what is below it is judged all the same."""
         self.problems.append(
             Problem(file=self.file, line=self.line(where), key=key_text(where), message=message, mend=mend)
         )

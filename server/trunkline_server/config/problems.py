@@ -16,12 +16,15 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 MAX_PROBLEMS: Final = 100
 """Of more problems than this the rest is left out: whoever mends these will see them next."""
 MAX_NAMES_LISTED: Final = 20
+MAX_ODD_KEY_CHARS: Final = 64
+"""Of a key that is no name more than this is left out."""
 
 Where = tuple[str | int, ...]
 """Keys and indexes from the top of a file to a value."""
 
 _WRONG: Final = "trunkline"
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z0-9_./@:+-]{1,256}")
+_VALUE_BEGINS: Final = re.compile(r"[:=]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,15 +57,21 @@ class ConfigError(Exception):
 def key_text(where: Where) -> str:
     """The path as people write it: "models.fast.deployments[0].provider".
 
-    A key with characters that no name of ours has may be a pasted secret, so a mark stands for it.
+    A key with characters that no name of ours has stands in quotes, up to where a value may have been pasted with it.
     """
     text = ""
     for part in where:
         if isinstance(part, int):
             text += f"[{part}]"
         else:
-            text += f".{part if _PLAIN_KEY.fullmatch(part) else '<key>'}"
+            text += f".{part if _PLAIN_KEY.fullmatch(part) else _odd_key(part)}"
     return text.removeprefix(".")
+
+
+def _odd_key(key: str) -> str:
+    name = _VALUE_BEGINS.split(key, maxsplit=1)[0][:MAX_ODD_KEY_CHARS]
+    shown = "".join(char if char.isprintable() else "?" for char in name)
+    return f"'{shown}'" if name == key else f"'{shown}...'"
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -60,6 +60,8 @@ def _providers(tree: Tree, data: dict[str, Any], folder: Path) -> _Providers:
         _check_name(tree, where, name, schema.check_provider_name)
         kind = _kind(tree, where, value)
         entry = _entry(tree, where, kind, value) if kind else None
+        if not kind and isinstance(value, dict):
+            _check_keys(tree, where, value)
         if isinstance(entry, schema.LocalEntry) and entry.gguf:
             entry = entry.model_copy(update={"gguf": folder / entry.gguf})
         if entry:
@@ -81,6 +83,14 @@ def _kind(tree: Tree, where: Where, value: Any) -> type[schema.OpenAIEntry] | ty
         message = f"no dialect '{dialect}'" if named else "no such dialect"
         tree.report((*where, "dialect"), message, did_you_mean(dialect if named else "", schema.PROVIDERS))
     return kind
+
+
+def _check_keys(tree: Tree, where: Where, value: dict[str, Any]) -> None:
+    """Which keys there may be depends on the dialect; without one, those that none has are wrong."""
+    known = {field for kind in schema.PROVIDERS.values() for field in kind.model_fields}
+    for key in value:
+        if key not in known:
+            tree.report((*where, key), "unknown key", did_you_mean(key, known))
 
 
 def _models(tree: Tree, data: dict[str, Any]) -> _Models:
@@ -131,7 +141,7 @@ def _check_name(tree: Tree, where: Where, name: str, check_name: Callable[[str],
         check_name(name)
     except PydanticCustomError as error:
         context = error.context or {}
-        tree.report(where, context["message"], context["mend"])
+        tree.report_key(where, context["message"], context["mend"])
 
 
 def _check_providers(tree: Tree, providers: _Providers, allowed: tuple[IpNetwork, ...]) -> None:
