@@ -353,3 +353,28 @@ def test_addresses_refused_are_those_never_connected_to(tmp_path: Path, host: st
         assert load(written(tmp_path, text), {"KEY": "x"})
     else:
         assert problems_of(tmp_path, text, KEY="x") == ["providers.vllm.base_url: a link-local or metadata address"]
+
+
+def test_a_large_file_that_is_named_often(tmp_path: Path) -> None:
+    """What is filled in is bounded altogether, not only in each place."""
+    large = tmp_path / "large"
+    large.write_text("x" * 60_000, encoding="utf-8")
+    models = "".join(
+        f'  m{index}: {{description: "${{file:{large}}}", deployments: [{{provider: p, upstream_model: x}}]}}\n'
+        for index in range(40)
+    )
+    text = f"providers:\n  p: {{dialect: openai}}\nmodels:\n{models}"
+    found = problems_of(tmp_path, text)
+    assert "models.m33.description: must have at most 1024 characters" in found
+    assert "models.m39.description: too much is filled in altogether" in found
+
+
+def test_a_document_that_a_worker_could_not_be_told(tmp_path: Path) -> None:
+    """A file whose aliases unfold to more than fits into one line to a worker is refused."""
+    value = "x" * 8000
+    headers = "".join(f"      x-{index}: *v\n" for index in range(1, 32))
+    first = f"  p0:\n    dialect: openai\n    headers: &h\n      x-0: &v {value}\n{headers}"
+    others = "".join(f"  p{index}: {{dialect: openai, headers: *h}}\n" for index in range(1, 20))
+    text = f"providers:\n{first}{others}models:\n  m: {{deployments: [{{provider: p0, upstream_model: x}}]}}\n"
+    [problem] = problems_of(tmp_path, text)
+    assert problem.startswith(": more than 3145728 characters once it is filled in")

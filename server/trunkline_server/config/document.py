@@ -1,7 +1,8 @@
 """The configuration file as one value: read, filled and checked.
 
 1. A document is right: whatever could be wrong was told when it was loaded, and `build` can't fail.
-2. Its repr shows no values. `to_json` does: it is for the private pipe to a worker.
+2. As JSON it has at most 3 MiB, so that it fits into one line to a worker, also when each character is escaped there.
+3. Its repr shows no values. `to_json` does: it is for the private pipe to a worker.
 """
 
 import hashlib
@@ -14,9 +15,13 @@ from typing import Final, Self
 from trunkline_server.config import file, rules, schema
 from trunkline_server.config.interpolate import Interpolator
 from trunkline_server.config.listen import read_networks
+from trunkline_server.config.problems import ConfigError, Problem
 
 DEFAULT_FILE: Final = Path("trunkline.yaml")
 BUILT_IN: Final = "default.yaml (built in)"
+
+MAX_JSON_CHARS: Final = 3 * 1024 * 1024
+"""Of ASCII, of which a worker's line of 8 MiB holds two for each."""
 
 _BUILT_IN_FILE: Final = Path(__file__).with_name("default.yaml")
 
@@ -80,13 +85,17 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Document:
     allowed = read_networks(environ.get("TRUNKLINE_ALLOWED_ADDRESSES", ""))
     folder = path.absolute().parent if path else Path.cwd()
     config = rules.check(tree, folder=folder, allowed=allowed or ())
-    return Document(
+    document = Document(
         origin=origin,
         sources=(*((path.absolute(),) if path else ()), *interpolator.files),
         variables=tuple(sorted(interpolator.variables)),
         config=config,
         version=_version(config),
     )
+    if len(document.to_json()) > MAX_JSON_CHARS:
+        message = f"more than {MAX_JSON_CHARS} characters once it is filled in and its aliases are unfolded"
+        raise ConfigError([Problem(file=origin, message=message, mend="Split the models among gateways")])
+    return document
 
 
 def _version(config: schema.ConfigFile) -> str:

@@ -13,6 +13,8 @@ from typing import Final
 
 MAX_FILLED_CHARS: Final = 64 * 1024
 """Bound on a text after filling, and on a file that is filled in, in bytes."""
+MAX_ALL_FILLED_CHARS: Final = 2 * 1024 * 1024
+"""Bound on what is filled in altogether: one large file may be named in thousands of places."""
 
 _MARK: Final = re.compile(r"\$\$\{|\$\{([^{}]*)\}|\$\{")
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -42,6 +44,8 @@ class Interpolator:
     """Names of the variables that were asked for."""
     files: dict[Path, str] = field(default_factory=dict, repr=False)
     """Files that were read. Each is read once, so that one load sees one version of it."""
+    chars: int = 0
+    """What was filled in so far."""
 
     def fill(self, text: str) -> str:
         """The text with its `${...}` filled; a `Filled` if there were any. Raises FillingFailed."""
@@ -57,6 +61,9 @@ class Interpolator:
             chars += len(piece)
             if chars > MAX_FILLED_CHARS:
                 raise FillingFailed("too long after filling in", f"At most {MAX_FILLED_CHARS} characters are taken")
+        self.chars += chars
+        if self.chars > MAX_ALL_FILLED_CHARS:
+            raise FillingFailed("too much is filled in altogether", f"At most {MAX_ALL_FILLED_CHARS} characters are")
         filled = "".join((*pieces, text[end:]))
         return filled if literal else Filled(filled)
 
