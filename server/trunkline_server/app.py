@@ -14,10 +14,10 @@ from google.protobuf.descriptor import ServiceDescriptor
 from trunkline.v1 import completion_pb2, embedding_pb2, models_pb2, quotas_pb2
 from trunkline_server.config.settings import Settings
 from trunkline_server.config.snapshot import Snapshot
+from trunkline_server.core.calls import Calls
 from trunkline_server.core.deployment import Route
 from trunkline_server.core.faults import FaultLog
 from trunkline_server.core.policy import Policy
-from trunkline_server.engine.adapter import Calls
 from trunkline_server.engine.health import SERVICE as HEALTH
 from trunkline_server.engine.health import Health, health_methods
 from trunkline_server.engine.method import Method, methods_of
@@ -90,6 +90,7 @@ async def open_app(settings: Settings, snapshot: Snapshot, environ: Mapping[str,
         rng=random.Random(),  # noqa: S311 - weights and jitter, nothing secret
     )
     health = Health()
+    calls = Calls()
     served: tuple[tuple[ServiceDescriptor, object], ...] = (
         (_COMPLETION, Completion(router)),
         (_MODELS, Models(configuration.routes)),
@@ -108,11 +109,11 @@ async def open_app(settings: Settings, snapshot: Snapshot, environ: Mapping[str,
             policies=(
                 Errors(faults, clock),
                 Metadata(settings.max_metadata_bytes),
-                Admission(settings.max_calls),
+                Admission(calls, settings.max_calls),
             ),
             health=health,
             services=tuple(descriptor.full_name for descriptor, servicer in served if servicer is not None),
-            calls=Calls(),
+            calls=calls,
             faults=faults,
             clock=clock,
         )

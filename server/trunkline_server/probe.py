@@ -11,10 +11,11 @@ import sys
 from typing import Final
 
 from trunkline_server.core import control
+from trunkline_server.core.calls import Calls
 from trunkline_server.core.faults import FaultLog
-from trunkline_server.engine.adapter import Calls
 from trunkline_server.engine.health import Health, health_methods
 from trunkline_server.engine.server import TransportLimits, make_server
+from trunkline_server.interceptors.errors import Errors
 
 BEAT_LIMIT_S: Final = 10.0
 CHECK_S: Final = 5.0
@@ -39,13 +40,14 @@ class Probe:
 
     def __init__(self, *, beat_limit_s: float) -> None:
         clock = asyncio.get_running_loop().time
+        faults = FaultLog(clock)
         self._health = Health()
         self._server = make_server(
             health_methods(self._health),
-            (),
+            (Errors(faults, clock),),
             _LIMITS,
             calls=Calls(),
-            faults=FaultLog(clock),
+            faults=faults,
             clock=clock,
             default_timeout_s=CHECK_S,
             share_port=False,

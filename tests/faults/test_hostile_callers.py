@@ -88,6 +88,25 @@ async def test_half_open_calls_count_against_the_bound_with_details(provider):
         assert (await completion(channel).Complete(ask())).finished
 
 
+async def test_callers_that_do_not_read_are_counted_until_they_are_gone(provider):
+    """Their calls have ended, but the endings can't leave: refusals still carry details, and drain knows of them."""
+    provider.script = fake.stream_text("x" * 400_000, chunks=400)
+    limits = {"max_calls": 3, "max_concurrent_rpcs": 6, "default_timeout_s": 0.5}
+    async with running(one_provider(provider.base_url), **limits) as gateway, gateway.channel() as channel:
+        clients = [await RawClient.connect(gateway.target, reads=False) for _ in range(3)]
+        for client in clients:
+            client.call("/trunkline.v1.Completion/StreamComplete", ask())
+        for number in range(1, 4):
+            await asyncio.wait_for((await provider.seen(number)).closed.wait(), 3)
+        assert len(gateway.app.calls) == 3
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await completion(channel).Complete(ask())
+        assert reason(caught.value) == "OVERLOADED"
+        for client in clients:
+            await client.__aexit__()
+        await asyncio.wait_for(gateway.app.calls.all_ended(), 2)
+
+
 def many_tools():
     return (
         b"\x1a\x00" * (15 * MIB)
@@ -136,7 +155,13 @@ def test_fields_are_counted_as_they_are_encoded():
     for cut in range(len(data)):
         assert not has_more_fields(data[:cut], kind, 11)
     assert not has_more_fields(b"\xff" * 100, kind, 100)
-    assert not has_more_fields(b"\x0b" * 100, kind, 100)
+
+
+def test_nothing_hides_behind_a_group():
+    """Decoders skip a group and go on; whoever counts can't be sure where it ends, so there may be none."""
+    hidden = b"\x9b\x06\x9c\x06" + b"\x12\x00" * 1000
+    assert len(v1.CompleteRequest.FromString(hidden).messages) == 1000
+    assert has_more_fields(hidden, v1.CompleteRequest.DESCRIPTOR, 100)
 
 
 async def test_a_large_picture_passes(provider, gateway):

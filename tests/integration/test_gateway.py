@@ -311,6 +311,49 @@ async def test_the_operators_first_token_limit_moves_on_and_never_cuts_the_last(
             assert [one.reason for one in events[-1].finished.attempts] == ["FIRST_TOKEN_TIMEOUT", ""]
 
 
+async def test_the_last_deployment_that_can_take_the_call_is_not_cut(provider):
+    """Another that can't take it is no other: the operator's limit for the first token does not apply."""
+    provider.script = fake.stream_text("late", chunks=1, interval_s=0.15)
+    document = one_provider(provider.base_url, allow_provider_options=True)
+    document["providers"]["other"] = {"dialect": "openai", "base_url": provider.base_url + "/v1"}
+    document["models"]["m"]["deployments"].append({"provider": "other", "upstream_model": "o", "tier": 1})
+    request = ask(provider_options={"openai": b'{"verbosity": "low"}'})
+    async with running(document, first_token_timeout_s=0.1) as gateway, gateway.channel() as channel:
+        events = await events_of(completion(channel).StreamComplete(request))
+    assert fold(events).message.blocks[0].text.text == "late"
+    assert (await provider.seen(1)).json["verbosity"] == "low"
+    outcomes = {one.provider: one.outcome for one in events[-1].finished.attempts}
+    assert outcomes == {"fake": v1.ATTEMPT_OUTCOME_SERVED, "other": v1.ATTEMPT_OUTCOME_SKIPPED}
+
+
+async def test_the_operators_first_token_limit_is_none_for_whole_answers(provider):
+    """A unary answer comes in one piece, however long it takes: to give it up would be to pay twice."""
+    provider.script = fake.chat(text="late")
+
+    async def slow(request, send):
+        await asyncio.sleep(0.2)
+        await fake.chat(text="late")(request, send)
+
+    provider.script = slow
+    document = one_provider(provider.base_url)
+    document["models"]["m"]["deployments"].append({"provider": "fake", "upstream_model": "second", "tier": 1})
+    async with running(document, first_token_timeout_s=0.1) as gateway, gateway.channel() as channel:
+        answer = await completion(channel).Complete(ask())
+    assert answer.message.blocks[0].text.text == "late"
+    assert len(provider.requests) == 1
+
+
+async def test_the_trail_names_what_a_provider_needs_to_find_the_call(provider, channel):
+    """Status and id of its answer."""
+
+    async def named(request, send):
+        await send(200, fake.Answer().body(), {"content-type": "application/json", "x-request-id": "req_77"})
+
+    provider.script = named
+    (tried,) = (await completion(channel).Complete(ask())).finished.attempts
+    assert (tried.http_status, tried.upstream_request_id) == (200, "req_77")
+
+
 async def test_a_request_that_no_deployment_can_serve_opens_no_socket(provider, channel):
     """The field is named, and the provider hears nothing."""
     tool = v1.Tool(provider=v1.ProviderTool(dialect="anthropic", type="web_search_20250305"))

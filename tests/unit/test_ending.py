@@ -1,6 +1,7 @@
 """How exceptions become what a caller sees."""
 
 import asyncio
+import base64
 
 import pytest
 from google.rpc import code_pb2, error_details_pb2
@@ -91,12 +92,13 @@ def test_details_stay_within_their_bound():
     call = a_call()
     for number in range(20):
         call.attempts.append(v1.Attempt(deployment="d" * 900, native_code=str(number), left_out=["x" * 500] * 9))
-    violations = tuple(errors.FieldViolation(field="f" * 300, description="d" * 900) for _ in range(5))
+    violations = tuple(errors.FieldViolation(field="f" * 300, description="d" * 900) for _ in range(16))
     last = ending(errors.InvalidRequest(*violations), call)
-    assert sum(packed.ByteSize() for packed in last.status.details) < MAX_DETAILS + 512
-    partial = detail(last, v1.PartialResult)
-    assert partial.attempts[-1].native_code == "19"
-    assert len(last.status.SerializeToString()) < 8192
+    assert sum(packed.ByteSize() for packed in last.status.details) <= MAX_DETAILS
+    assert len(base64.b64encode(last.status.SerializeToString())) < 8192
+    assert detail(last, error_details_pb2.BadRequest).field_violations
+    alone = ending(errors.UpstreamFailed("down"), call)
+    assert detail(alone, v1.PartialResult).attempts[-1].native_code == "19"
 
 
 def test_what_nobody_foresaw_keeps_its_text():

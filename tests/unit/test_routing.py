@@ -10,7 +10,7 @@ from trunkline_server.core import errors
 from trunkline_server.core.deployment import Deployment, Provider, Route
 from trunkline_server.core.http import Endpoint
 from trunkline_server.routing.order import order
-from trunkline_server.routing.retry import MAX_ATTEMPTS, GiveUp, Retry, decide
+from trunkline_server.routing.retry import MAX_ATTEMPTS, MAX_TRIES, GiveUp, Retry, decide
 
 ENDPOINT = Endpoint(scheme="http", host="127.0.0.1", port=9)
 
@@ -101,4 +101,12 @@ def test_retry_after_is_honoured_or_left_to_the_caller():
 def test_a_repeat_has_to_fit_the_deadline_and_the_count():
     """Neither a call that is nearly over nor one that failed often is tried again."""
     assert follow(errors.UpstreamFailed("down"), remaining_s=0.04) == GiveUp()
-    assert follow(errors.UpstreamFailed("down"), attempts=MAX_ATTEMPTS) == GiveUp()
+    assert follow(errors.UpstreamFailed("down"), attempts=MAX_ATTEMPTS, others=False) == GiveUp()
+    assert follow(errors.UpstreamFailed("down"), attempts=MAX_ATTEMPTS) == Retry(delay_s=0.0, same=False)
+    assert follow(errors.UpstreamFailed("down"), attempts=MAX_TRIES) == GiveUp()
+
+
+def test_an_endpoint_that_is_full_is_left_for_another():
+    """Nothing was sent, so nothing is lost; alone, it is the caller's to wait."""
+    assert follow(errors.Overloaded("full", retry_after_s=0.1)) == Retry(delay_s=0.0, same=False)
+    assert follow(errors.Overloaded("full", retry_after_s=0.1), others=False) == GiveUp()

@@ -6,12 +6,15 @@ The adapter opens it, policies and the router write to it, Errors and Records re
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from google.protobuf.message import Message
 
 from trunkline import v1
 
-NO_DEADLINE = math.inf
+NO_DEADLINE: Final = math.inf
+REQUEST_ID: Final = "trunkline-request-id"
+"""Metadata key of a call's id, in both directions."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

@@ -2,7 +2,7 @@
 
 1. One table turns an exception into an ending; interceptors and records share it.
 2. The text of what nobody foresaw stays home.
-3. Details stay below MAX_DETAILS bytes together, since they travel in trailers, of which peers take 8 KiB.
+3. Details stay below MAX_DETAILS bytes together, since they travel in trailers, in base64, of which peers take 8 KiB.
 4. Every failure says whether a repeat helps: a delay, or -1.
 """
 
@@ -20,7 +20,9 @@ from trunkline_server.core.call import Call
 from trunkline_server.core.errors import CallCancelled, DeadlineExceeded, GatewayError, InternalFault, UpstreamError
 
 DOMAIN: Final = "trunkline.dev"
-MAX_DETAILS: Final = 6 * 1024
+MAX_DETAILS: Final = 5 * 1024
+OVERHEAD: Final = 64
+"""Bytes that the name of a detail's type takes."""
 MAX_MESSAGE: Final = 1024
 """Bytes of a status message; longer ones are cut."""
 MAX_VIOLATIONS: Final = 16
@@ -68,12 +70,12 @@ def ending(error: GatewayError, call: Call) -> Ending:
     """What the caller is sent for a failure."""
     details = [_error_info(error, call)]
     if error.violations:
-        details.append(_bad_request(error))
+        details.append(_bad_request(error, MAX_DETAILS - details[0].ByteSize() - OVERHEAD))
     if error.retry_after_s is not None:
         delay = Duration()
         delay.FromMilliseconds(_milliseconds(error.retry_after_s))
         details.append(error_details_pb2.RetryInfo(retry_delay=delay))
-    room = MAX_DETAILS - sum(detail.ByteSize() for detail in details)
+    room = MAX_DETAILS - sum(detail.ByteSize() + OVERHEAD for detail in details)
     if (partial := _partial_result(call, room)) is not None:
         details.append(partial)
     return Ending(
@@ -107,8 +109,9 @@ def _error_info(error: GatewayError, call: Call) -> Message:
     return info
 
 
-def _bad_request(error: GatewayError) -> Message:
-    return error_details_pb2.BadRequest(
+def _bad_request(error: GatewayError, room: int) -> Message:
+    """The violations, the last ones left out where there is no room."""
+    request = error_details_pb2.BadRequest(
         field_violations=[
             error_details_pb2.BadRequest.FieldViolation(
                 field=violation.field[:MAX_VIOLATION_TEXT], description=violation.description[:MAX_VIOLATION_TEXT]
@@ -116,6 +119,9 @@ def _bad_request(error: GatewayError) -> Message:
             for violation in error.violations[:MAX_VIOLATIONS]
         ]
     )
+    while request.ByteSize() > room:
+        del request.field_violations[-1]
+    return request
 
 
 def _partial_result(call: Call, room: int) -> v1.PartialResult | None:

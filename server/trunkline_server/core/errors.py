@@ -19,7 +19,6 @@ __all__ = [
     "ContextLengthExceeded",
     "CredentialMissing",
     "DeadlineExceeded",
-    "Draining",
     "FieldViolation",
     "FirstTokenTimeout",
     "GatewayError",
@@ -174,13 +173,6 @@ class CallCancelled(GatewayError):
 
     code = code_pb2.CANCELLED
     reason = v1.ERROR_REASON_CANCELLED
-
-
-class Draining(GatewayError):
-    """The gateway is shutting down."""
-
-    code = code_pb2.UNAVAILABLE
-    reason = v1.ERROR_REASON_DRAINING
 
 
 class InternalFault(GatewayError):

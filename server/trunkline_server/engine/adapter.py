@@ -14,15 +14,15 @@ from typing import Any, Final
 
 import grpc
 
-from trunkline.request_id import new_request_id
-from trunkline_server.core.call import Call
+from trunkline.request_id import MAX_LENGTH, new_request_id
+from trunkline_server.core.call import REQUEST_ID, Call
+from trunkline_server.core.calls import Calls
 from trunkline_server.core.ending import CallEnded, Ending, ending, foreseen
-from trunkline_server.core.errors import MethodUnimplemented
+from trunkline_server.core.errors import InternalFault, MethodUnimplemented
 from trunkline_server.core.faults import FaultLog
 from trunkline_server.engine.handlers import CALL, Behaviour, Context, Handler, behaviour_of, with_behaviour
 from trunkline_server.engine.method import Method
 
-REQUEST_ID: Final = "trunkline-request-id"
 PUSHBACK: Final = "grpc-retry-pushback-ms"
 STATUS_DETAILS: Final = "grpc-status-details-bin"
 MARGIN_S: Final = 0.020
@@ -30,39 +30,8 @@ MARGIN_SHARE: Final = 0.05
 """The gateway ends a call min(MARGIN_S, MARGIN_SHARE of the time) before its deadline."""
 MAX_TIME_S: Final = 24 * 3600.0
 """gRPC takes deadlines of 11,000 years; the gateway does not."""
-MAX_REQUEST_ID: Final = 128
 
 _CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
-
-
-class Calls:
-    """The open calls of a worker. repr: "3 open"."""
-
-    def __init__(self) -> None:
-        self._open: set[Call] = set()
-        self._idle = asyncio.Event()
-        self._idle.set()
-
-    def add(self, call: Call) -> None:
-        """A call begins."""
-        self._open.add(call)
-        self._idle.clear()
-
-    def discard(self, call: Call) -> None:
-        """A call has ended, its clean-up included."""
-        self._open.discard(call)
-        if not self._open:
-            self._idle.set()
-
-    async def all_ended(self) -> None:
-        """Return when no call is open."""
-        await self._idle.wait()
-
-    def __len__(self) -> int:
-        return len(self._open)
-
-    def __repr__(self) -> str:
-        return f"Calls({len(self._open)} open)"
 
 
 class Adapter(grpc.aio.ServerInterceptor):
@@ -82,6 +51,8 @@ class Adapter(grpc.aio.ServerInterceptor):
         self._faults = faults
         self._clock = clock
         self._default_timeout_s = default_timeout_s
+        self._handlers: dict[str, Handler] = {}
+        """Handlers of known methods with everything around them. Nothing in them depends on the call."""
         self._unknown = with_behaviour(self._enter(None, _unknown_method))
 
     async def intercept_service(
@@ -90,11 +61,15 @@ class Adapter(grpc.aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Handler:
         """The handler of a method with the adapter around it, or one that says that there is no such method."""
+        name = handler_call_details.method
+        if name in self._handlers:
+            return self._handlers[name]
+        method = self._methods.get(name)
         handler = await continuation(handler_call_details)
-        method = self._methods.get(handler_call_details.method)
         if handler is None or method is None:
             return self._unknown
-        return with_behaviour(self._enter(method, behaviour_of(handler)))
+        self._handlers[name] = with_behaviour(self._enter(method, behaviour_of(handler)))
+        return self._handlers[name]
 
     def _enter(self, method: Method | None, inner: Behaviour) -> Behaviour:
         async def behave(requests: Any, context: Context) -> None:
@@ -102,22 +77,30 @@ class Adapter(grpc.aio.ServerInterceptor):
             CALL.set(call)
             self._calls.add(call)
             try:
-                async with asyncio.timeout_at(None if call.deadline == math.inf else call.deadline):
-                    await inner(requests, context)
-                context.set_trailing_metadata(((REQUEST_ID, call.request_id),))
-                return
-            except CallEnded as ended:
-                last = ended.ending
-            except BaseException as error:  # noqa: BLE001 - nothing may pass that a caller would read or hang on
-                last = self._unforeseen(error, call)
+                last = await self._run(call, inner(requests, context))
+                if _cancelled():
+                    raise asyncio.CancelledError
+                if last is None:
+                    context.set_trailing_metadata(((REQUEST_ID, call.request_id),))
+                else:
+                    await _abort(context, call, last)
             finally:
-                call.request = None  # it may be large, and a caller that does not read keeps the ending waiting
-                self._calls.discard(call)
-            if _cancelled():
-                raise asyncio.CancelledError
-            await _abort(context, call, last)
+                self._calls.discard(call)  # not before the ending has left: a caller that does not read holds it up
 
         return behave
+
+    async def _run(self, call: Call, running: Awaitable[None]) -> Ending | None:
+        """Run the call within its deadline. Returns how it failed; None if it did not."""
+        try:
+            async with asyncio.timeout_at(None if call.deadline == math.inf else call.deadline):
+                await running
+        except CallEnded as ended:
+            return ended.ending
+        except BaseException as error:  # noqa: BLE001 - nothing may pass that a caller would read or hang on
+            return self._unforeseen(error, call)
+        finally:
+            call.request = None  # it may be large, and the ending may have to wait
+        return None
 
     def _open(self, method: Method | None, context: Context) -> Call:
         pairs = tuple(context.invocation_metadata() or ())
@@ -142,7 +125,7 @@ class Adapter(grpc.aio.ServerInterceptor):
     def _unforeseen(self, error: BaseException, call: Call) -> Ending:
         """What a caller is sent where no interceptor said it: a fault in one of them, or no interceptor at all."""
         failure = foreseen(error, call, now=self._clock(), cancelling=_cancelled())
-        if failure is not error:
+        if isinstance(failure, InternalFault):
             self._faults.seen(error, call)
         return ending(failure, call)
 
@@ -171,6 +154,6 @@ async def _abort(context: Context, call: Call, last: Ending) -> None:
 
 def _request_id(given: str | bytes | None) -> str:
     """The caller's id if it can be sent back as it is, else a new one. The metadata policy refuses the others."""
-    if isinstance(given, str) and 0 < len(given) <= MAX_REQUEST_ID and given.isascii() and given.isprintable():
+    if isinstance(given, str) and 0 < len(given) <= MAX_LENGTH and given.isascii() and given.isprintable():
         return given
     return new_request_id()

@@ -134,7 +134,7 @@ async def _until_cancelled() -> None:
 def _decoded(method: Method, data: bytes, call: Call) -> Message:
     kind = method.request.DESCRIPTOR
     if len(data) > COUNT_ABOVE and has_more_fields(data, kind, MAX_FIELDS):
-        raise MalformedMessage(f"the request has more than {MAX_FIELDS} fields; send fewer, larger ones")
+        raise MalformedMessage(f"the request has more than {MAX_FIELDS} fields, or groups; send fewer, larger ones")
     try:
         call.request = method.request.FromString(data)
     except DecodeError as error:

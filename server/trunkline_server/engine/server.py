@@ -6,9 +6,10 @@ from typing import Any, Final
 
 import grpc
 
+from trunkline_server.core.calls import Calls
 from trunkline_server.core.faults import FaultLog
 from trunkline_server.core.policy import Policy
-from trunkline_server.engine.adapter import Adapter, Calls
+from trunkline_server.engine.adapter import Adapter
 from trunkline_server.engine.handlers import Handler, handler_of
 from trunkline_server.engine.interceptor import PolicyInterceptor
 from trunkline_server.engine.method import Method

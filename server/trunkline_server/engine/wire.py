@@ -8,10 +8,12 @@ from typing import Any, Final
 
 from google.protobuf.descriptor import Descriptor
 
-MAX_FIELDS: Final = 100_000
-"""More than any request within the contract's bounds has: 16,384 blocks with six fields each."""
+MAX_FIELDS: Final = 250_000
+"""More than requests have: 16,384 blocks with six fields each, and a replayed answer with its log probabilities."""
 
-VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5
+VARINT, LENGTH = 0, 2
+FIXED: Final = {1: 8, 5: 4}
+"""Wire types of a fixed size, and that size."""
 MORE: Final = 0x80
 """The bit of a varint's byte that says that another follows."""
 MAX_SHIFT: Final = 63
@@ -20,7 +22,8 @@ MAX_SHIFT: Final = 63
 def has_more_fields(data: bytes, kind: "Descriptor | Any", limit: int) -> bool:
     """Whether a message of that kind has more than `limit` fields, those of its submessages included.
 
-    What is no message is left to the decoder to refuse: then the answer is False.
+    Groups count as too many: the contract has none, and what is in them can't be told from what is not. Other bytes
+    that are no message are left to the decoder to refuse.
     """
     left = limit
     parts: list[tuple[int, int, Any]] = [(0, len(data), kind)]
@@ -37,19 +40,13 @@ def has_more_fields(data: bytes, kind: "Descriptor | Any", limit: int) -> bool:
                 if field is not None and field.message_type is not None:
                     parts.append((at, min(at + size, end), field.message_type))
                 at += size
+            elif tag & 7 == VARINT:
+                at = _varint(data, at, end)[1]
+            elif tag & 7 in FIXED:
+                at += FIXED[tag & 7]
             else:
-                at = _skip(tag & 7, data, at, end)
+                return True
     return False
-
-
-def _skip(wire_type: int, data: bytes, at: int, end: int) -> int:
-    if wire_type == VARINT:
-        return _varint(data, at, end)[1]
-    if wire_type == FIXED64:
-        return at + 8
-    if wire_type == FIXED32:
-        return at + 4
-    return end  # groups, and what does not exist: the decoder's business
 
 
 def _varint(data: bytes, at: int, end: int) -> tuple[int, int]:

@@ -8,15 +8,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from trunkline_server.core.call import Call
+from trunkline.request_id import MAX_LENGTH
+from trunkline_server.core.call import REQUEST_ID, Call
 from trunkline_server.core.errors import FieldViolation, InvalidMetadata
 
 MAX_PAIRS: Final = 64
 PAIR_OVERHEAD: Final = 32
-SINGLE: Final = frozenset({"authorization", "trunkline-request-id"})
+SINGLE: Final = frozenset({"authorization", REQUEST_ID})
 """Keys that may come once only: two of them would leave open which one counts."""
-MAX_REQUEST_ID: Final = 128
-REQUEST_ID: Final = "trunkline-request-id"
 
 
 class Metadata:
@@ -51,8 +50,8 @@ def check(pairs: tuple[tuple[str, str | bytes], ...], max_bytes: int) -> FieldVi
             if key in single:
                 return _violation(key, "comes twice; send it once")
             single.add(key)
-        if key == REQUEST_ID and not 0 < len(value) <= MAX_REQUEST_ID:
-            return _violation(key, f"has {len(value)} characters; it needs 1 to {MAX_REQUEST_ID}, a UUIDv7 best")
+        if key == REQUEST_ID and not 0 < len(value) <= MAX_LENGTH:
+            return _violation(key, f"has {len(value)} characters; it needs 1 to {MAX_LENGTH}, a UUIDv7 best")
     return None
 
 

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Mapping
+from contextlib import suppress
 
 from trunkline import v1
 from trunkline_server.core.call import Call
@@ -62,17 +63,28 @@ class Queue:
         self._request = request
         self._call = call
         self._stream = stream
+        self._found: tuple[Deployment, HttpRequest] | None = None
 
     @property
     def empty(self) -> bool:
         """Whether there is no other deployment to go to. One that is left may still prove unable."""
-        return not self._waiting
+        return self._found is None and not self._waiting
+
+    def has_another(self) -> bool:
+        """Whether another deployment can take the call. Costs its encoding, which `take` then uses."""
+        if self._found is None and self._waiting:
+            with suppress(CapabilityMissing, CredentialMissing, ProviderOptionRefused):
+                self._found = self.take()
+        return self._found is not None
 
     def take(self) -> tuple[Deployment, HttpRequest]:
         """The next deployment that can take the call, and what to send it.
 
         Raises why the first of those skipped can't take it if none is left.
         """
+        if self._found is not None:
+            found, self._found = self._found, None
+            return found
         refusal: GatewayError | None = None
         while self._waiting:
             deployment = self._waiting.pop()

@@ -12,9 +12,9 @@ from typing import Final
 from trunkline_server.core.errors import (
     FirstTokenTimeout,
     GatewayError,
+    Overloaded,
     UpstreamAuthFailed,
     UpstreamBroken,
-    UpstreamError,
     UpstreamFailed,
     UpstreamMalformed,
     UpstreamModelNotFound,
@@ -25,6 +25,9 @@ from trunkline_server.core.errors import (
 )
 
 MAX_ATTEMPTS: Final = 4
+"""The last deployment is not tried again after so many attempts in all."""
+MAX_TRIES: Final = 16
+"""Deployments that one call goes to at most."""
 FIRST_DELAY_S: Final = 0.05
 MAX_DELAY_S: Final = 2.0
 LEAST_TIME_S: Final = 0.05
@@ -32,6 +35,7 @@ LEAST_TIME_S: Final = 0.05
 
 ELSEWHERE: Final = (
     FirstTokenTimeout,
+    Overloaded,  # of the connections to one endpoint; nothing was sent
     UpstreamAuthFailed,
     UpstreamModelNotFound,
     UpstreamQuotaExhausted,
@@ -60,7 +64,7 @@ def decide(
     error: GatewayError, *, attempts: int, others: bool, content_sent: bool, remaining_s: float, rng: random.Random
 ) -> Retry | GiveUp:
     """What follows the failure of the last of `attempts` attempts. `others`: whether there are deployments untried."""
-    if content_sent or attempts >= MAX_ATTEMPTS or not isinstance(error, (UpstreamError, FirstTokenTimeout)):
+    if content_sent or attempts >= (MAX_TRIES if others else MAX_ATTEMPTS):
         return GiveUp()
     if others and isinstance(error, (*ELSEWHERE, *AGAIN)):
         delay_s = 0.0

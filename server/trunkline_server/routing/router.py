@@ -83,7 +83,7 @@ class Router:
         deployment, http = queue.take()
         while True:
             try:
-                return await self._complete_once(deployment, http, request, call, moves_on=not queue.empty)
+                return await self._complete_once(deployment, http, request, call)
             except GatewayError as error:
                 deployment, http, delay_s = self._next((deployment, http), error, request, call, queue)
             await asyncio.sleep(delay_s)
@@ -96,7 +96,8 @@ class Router:
         queue = self._queue(request, call, stream=True)
         deployment, http = queue.take()
         while True:
-            once = self._stream_once(deployment, http, request, call, moves_on=not queue.empty)
+            moves_on = self._limits.first_token_s is not None and queue.has_another()
+            once = self._stream_once(deployment, http, request, call, moves_on=moves_on)
             try:
                 async with aclosing(once) as batches:
                     async for events in batches:
@@ -140,12 +141,12 @@ class Router:
                 continue  # none of the others can take the call: what is left is the same once more, or the failure
 
     async def _complete_once(
-        self, deployment: Deployment, http: HttpRequest, request: v1.CompleteRequest, call: Call, *, moves_on: bool
+        self, deployment: Deployment, http: HttpRequest, request: v1.CompleteRequest, call: Call
     ) -> v1.CompleteResponse:
         dialect = self._dialects[deployment.provider.dialect]
         with attempt(call, deployment, http, self._clock) as trying:
-            until = self._first_token_until(request, call, moves_on=moves_on)
-            with await self._open(dialect, http, until) as response:
+            until = _first_token_limit(request, call)  # the operator's is for streams: here all of the answer is meant
+            with await self._open(dialect, http, until, trying) as response:
                 body = await self._read_whole(response, until, self._idle_s(request))
             answer = dialect.decode(body, deployment)
             trying.first_content()
@@ -161,7 +162,7 @@ class Router:
         with attempt(call, deployment, http, self._clock) as trying:
             until = self._first_token_until(request, call, moves_on=moves_on)
             try:
-                with await self._open(dialect, http, until) as response:
+                with await self._open(dialect, http, until, trying) as response:
                     async with aclosing(self._batches(response, decoder, request, trying, until)) as batches:
                         async for events in batches:
                             _complete_events(events, deployment, trying, call)
@@ -201,12 +202,13 @@ class Router:
                 decoder.feed(b"")  # a failure that stood behind these events is told now, and not at the next byte
             until, silent_until = math.inf, self._clock() + idle_s
 
-    async def _open(self, dialect: Dialect, http: HttpRequest, until: float) -> UpstreamResponse:
+    async def _open(self, dialect: Dialect, http: HttpRequest, until: float, trying: Attempt) -> UpstreamResponse:
         """A response with status 200. Raises what another status means."""
         try:
             response = await self._upstream.open(http, until=until)
         except TimeoutError as error:
             raise FirstTokenTimeout("the provider did not answer within the limit for the first token") from error
+        trying.answered(response.status, response.headers)
         if response.status == OK:
             return response
         with response:

@@ -1,7 +1,7 @@
 """The attempt trail: every try of a call, as its ending shows it."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from google.protobuf.duration_pb2 import Duration
@@ -13,6 +13,8 @@ from trunkline_server.core.errors import CapabilityMissing, GatewayError, Upstre
 from trunkline_server.core.http import HttpRequest
 
 SHARED = 8
+MAX_UPSTREAM_ID = 128
+"""Characters of a provider's id of a request; a longer one is left out."""
 MAX_LEFT_OUT = 32
 """Paths of left-out fields that an attempt names; more are cut."""
 
@@ -28,6 +30,13 @@ class Attempt:
         self.entry.started_after.CopyFrom(_duration(self.started_at - call.started_at))
         self.entry.left_out.extend(request.left_out[:MAX_LEFT_OUT])
         call.attempts.append(self.entry)
+
+    def answered(self, status: int, headers: Mapping[str, str]) -> None:
+        """The head of an answer is here."""
+        self.entry.http_status = status
+        request_id = headers.get("x-request-id", "")
+        if len(request_id) <= MAX_UPSTREAM_ID and request_id.isascii() and request_id.isprintable():
+            self.entry.upstream_request_id = request_id
 
     def first_content(self) -> None:
         """The first content is here."""
@@ -47,7 +56,6 @@ class Attempt:
             error.provider = self.entry.provider
             self._keep_secret(error)
             self.entry.native_code = error.native_code
-            self.entry.http_status = error.http_status
         self.end(v1.ATTEMPT_OUTCOME_FAILED)
 
     def _keep_secret(self, error: UpstreamError) -> None:
@@ -65,9 +73,8 @@ class Attempt:
 
 
 def shares(text: str, secret: str) -> bool:
-    """Whether a text and a secret have SHARED characters in a row in common, or the text has a shorter secret whole."""
-    size = min(SHARED, len(secret))
-    return size > 0 and any(secret[at : at + size] in text for at in range(len(secret) - size + 1))
+    """Whether a text and a secret have SHARED characters in a row in common. What is shorter than that is no secret."""
+    return any(secret[at : at + SHARED] in text for at in range(len(secret) - SHARED + 1))
 
 
 @contextmanager

@@ -46,7 +46,6 @@ def _model(route: Route) -> v1.Model:
     return v1.Model(
         name=route.model,
         description=route.description,
-        capabilities=v1.Capabilities(features=[v1.FEATURE_COMPLETE, v1.FEATURE_STREAM]),
         deployments=[_deployment(deployment) for deployment in route.deployments],
     )
 

@@ -6,7 +6,9 @@
 """
 
 import asyncio
+import math
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
 from itertools import chain, zip_longest
@@ -33,7 +35,7 @@ class Resolver:
 
     def __init__(self, policy: AddressPolicy) -> None:
         self._policy = policy
-        self._lookups: dict[str, tuple[float, asyncio.Task[tuple[Address, ...]]]] = {}
+        self._lookups: dict[str, _Lookup] = {}
 
     async def addresses(self, host: str) -> tuple[Address, ...]:
         """Where to connect to, best first, never empty. Raises UpstreamUnreachable. An IP address needs no lookup."""
@@ -52,21 +54,35 @@ class Resolver:
     def _lookup(self, host: str) -> "asyncio.Task[tuple[Address, ...]]":
         loop = asyncio.get_running_loop()
         now = loop.time()
-        expires, task = self._lookups.get(host, (0.0, None))
-        if task is None or expires <= now or (task.done() and (task.cancelled() or task.exception() is not None)):
-            task = loop.create_task(_resolve(host))
-            task.add_done_callback(_retrieve)
+        lookup = self._lookups.get(host)
+        if lookup is None or lookup.stale(now):
+            lookup = _Lookup(loop.create_task(_resolve(host)), loop.time)
             self._lookups.pop(host, None)
             if len(self._lookups) >= MAX_NAMES:
                 del self._lookups[next(iter(self._lookups))]
-            self._lookups[host] = (now + CACHE_S, task)
-        return task
+            self._lookups[host] = lookup
+        return lookup.task
 
 
-def _retrieve(task: "asyncio.Task[tuple[Address, ...]]") -> None:
-    """Take note of a failure that nobody waits for any more, or the loop would complain of it."""
-    if not task.cancelled():
-        task.exception()
+class _Lookup:
+    """A look-up and how long its result holds: from its end on, since one that hangs must not be joined by others."""
+
+    __slots__ = ("_clock", "_expires", "task")
+
+    def __init__(self, task: "asyncio.Task[tuple[Address, ...]]", clock: Callable[[], float]) -> None:
+        self.task = task
+        self._clock = clock
+        self._expires = math.inf
+        task.add_done_callback(self._ended)
+
+    def stale(self, now: float) -> bool:
+        """Whether another look-up has to be made."""
+        return now >= self._expires
+
+    def _ended(self, task: "asyncio.Task[tuple[Address, ...]]") -> None:
+        # The failure is taken note of, or the loop would complain of it if nobody waits for it any more.
+        failed = task.cancelled() or task.exception() is not None
+        self._expires = -math.inf if failed else self._clock() + CACHE_S
 
 
 def _literal(host: str) -> tuple[Address, ...]:

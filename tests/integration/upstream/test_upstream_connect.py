@@ -10,7 +10,7 @@ from tests.fakes.provider import FakeProvider, chat, cut, hang_up, sequence
 from tests.integration.upstream.asking import fetch, listening, names_lead_to, post
 from trunkline_server.core.errors import UpstreamBroken, UpstreamError, UpstreamMalformed, UpstreamUnreachable
 from trunkline_server.core.http import Endpoint, HttpRequest
-from trunkline_server.upstream import Upstream, UpstreamLimits
+from trunkline_server.upstream import Upstream, UpstreamLimits, addresses
 
 
 def get(host, port, scheme="http"):
@@ -50,6 +50,28 @@ async def test_many_who_ask_at_once_share_one_lookup(upstream, provider, monkeyp
     await asyncio.gather(*(fetch(upstream, post(provider, host="provider.test")) for _ in range(20)))
     await fetch(upstream, post(provider))
     assert looked_up == ["provider.test"]
+
+
+async def test_a_look_up_that_hangs_is_joined_and_not_repeated(upstream, monkeypatch):
+    """However long it hangs: a dead name must not take every thread that looks names up."""
+    monkeypatch.setattr(addresses, "CACHE_S", 0.01)
+    count, answer = 0, asyncio.Event()
+
+    async def getaddrinfo(*_, **__):
+        nonlocal count
+        count += 1
+        await answer.wait()
+        raise socket.gaierror(-2, "canary")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
+    asking = []
+    for _ in range(5):
+        asking.append(asyncio.create_task(upstream.open(get("dead.example", 80))))
+        await asyncio.sleep(0.02)
+    assert count == 1
+    answer.set()
+    results = await asyncio.gather(*asking, return_exceptions=True)
+    assert {type(one) for one in results} == {UpstreamUnreachable}
 
 
 async def test_next_address_is_tried(upstream, provider, monkeypatch):
