@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from tests.golden.exchange import DEPLOYMENT, DIALECT
+from tests.golden.folders import DEPLOYMENT, DIALECT
 from trunkline import v1
 
 _RUNS: Final = 7

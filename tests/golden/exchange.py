@@ -1,6 +1,8 @@
-"""Golden exchanges: DIALECT/CASE is one exchange, from the caller's request to the caller's answer.
+"""One golden exchange, from the caller's request to the caller's answer. folders.py finds them.
 
-source.md                     what it was written after, which version, when; "recorded" only if it was
+source.md                     what it was written after or recorded from, which version, year and month: 2026-11. Begins
+                              with "Recorded from" if it was recorded, ends with "Not recorded." if it wasn't
+deployment.json               who is asked, if another than DIALECT/deployment.json says; see folders.py
 request.json                  the CompleteRequest, as proto JSON
 upstream_request.json         the whole HTTP request to the provider
 upstream_request.stream.json  the same, where the answer is streamed
@@ -14,46 +16,17 @@ error.json                    the failure, where there is one; after the events 
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
 from trunkline import v1
-from trunkline_server.core.deployment import Deployment, Provider
+from trunkline_server.core.deployment import Deployment
 from trunkline_server.core.dialect import Dialect, StreamDecoder
 from trunkline_server.core.errors import UpstreamError
-from trunkline_server.core.http import Endpoint, HttpRequest
-from trunkline_server.core.secret import Secret
+from trunkline_server.core.http import HttpRequest
 from trunkline_server.providers.registry import dialect
-
-DIALECT: Final = dialect("openai")
-DEPLOYMENT: Final = Deployment(
-    name="openai/gpt-5-mini",
-    provider=Provider(
-        name="openai",
-        dialect="openai",
-        endpoint=Endpoint(scheme="https", host="api.openai.com", port=443),
-        base_path="/v1",
-        credential=Secret("sk-not-a-real-key"),
-    ),
-    upstream_model="gpt-5-mini",
-)
-LOCAL: Final = Deployment(
-    name="local/smollm2-135m",
-    provider=Provider(
-        name="local",
-        dialect="local",
-        endpoint=Endpoint(scheme="http", host="127.0.0.1", port=8080),
-        base_path="/v1",
-        max_tokens_key="max_tokens",
-    ),
-    upstream_model="smollm2-135m",
-)
-_FOLDER: Final = Path(__file__).parent
-_DEPLOYMENTS: Final = {"openai": DEPLOYMENT, "local": LOCAL}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,41 +52,11 @@ class Exchange:
         return dialect(self.deployment.provider.dialect)
 
 
-@cache
-def exchanges() -> tuple[Exchange, ...]:
-    """All of them, by name."""
-    return tuple(
-        _read(folder, deployment)
-        for name, deployment in _DEPLOYMENTS.items()
-        for folder in sorted((_FOLDER / name).iterdir())
-    )
-
-
-def _read(folder: Path, deployment: Deployment) -> Exchange:
-    stream = folder / "upstream_response.sse"
-    return Exchange(
-        name=f"{deployment.provider.dialect}/{folder.name}",
-        source=(folder / "source.md").read_text(),
-        deployment=deployment,
-        request=json_format.ParseDict(_json(folder / "request.json"), v1.CompleteRequest()),
-        upstream_request=_json(folder / "upstream_request.json"),
-        upstream_stream_request=_json(folder / "upstream_request.stream.json"),
-        upstream_response=_json(folder / "upstream_response.json"),
-        stream=parse_http(stream.read_bytes()) if stream.exists() else None,
-        response=_json(folder / "response.json"),
-        events=_json(folder / "events.json"),
-        error=_json(folder / "error.json"),
-    )
-
-
-def _json(path: Path) -> Any:
-    return json.loads(path.read_text()) if path.exists() else None
-
-
 def parse_http(data: bytes) -> bytes:
-    """The body after the status line and headers."""
+    """The body after the status line and headers. Raises ValueError if there are none."""
     head, _, body = data.partition(b"\n\n")
-    assert head.startswith(b"HTTP/1.1 200 ")
+    if not head.startswith(b"HTTP/1.1 200 "):
+        raise ValueError("upstream_response.sse does not begin with HTTP/1.1 200, headers and an empty line")
     return body
 
 

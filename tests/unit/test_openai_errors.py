@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.golden.exchange import DEPLOYMENT, DIALECT
+from tests.golden.folders import DEPLOYMENT, DIALECT
 from trunkline import v1
 from trunkline_server.core.errors import (
     ContextLengthExceeded,

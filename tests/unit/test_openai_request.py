@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 
 import pytest
 
-from tests.golden.exchange import DEPLOYMENT, DIALECT
-from tests.unit.test_openai_golden import judge_request
+from tests.golden.folders import DEPLOYMENT, DIALECT
+from tests.golden.judge import judge_request
 from trunkline import v1
 from trunkline_server.core.deployment import Deployment
 from trunkline_server.core.dialect import Dialect

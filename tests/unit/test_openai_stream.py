@@ -1,4 +1,4 @@
-"""Streamed answers: any split, any bytes, what compatible servers send, and time that grows with the bytes only."""
+"""Streamed answers: any bytes, what compatible servers send, and time that grows with the bytes only."""
 
 import json
 import time
@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.golden.exchange import DEPLOYMENT, DIALECT, exchanges, feed_all
+from tests.golden.exchange import feed_all
+from tests.golden.folders import DEPLOYMENT, DIALECT, find
 from trunkline import v1
 from trunkline.fold import fold
 from trunkline_server.core.errors import (
@@ -20,7 +21,7 @@ from trunkline_server.core.errors import (
     UpstreamRateLimited,
 )
 
-STREAMS = {each.name: each.stream for each in exchanges() if each.stream is not None}
+STREAMS = {each.name: each.stream for each in find().exchanges if each.stream is not None}
 """Of both dialects: they share the decoder."""
 
 
@@ -70,27 +71,6 @@ def texts(response: v1.CompleteResponse) -> list[tuple[str, str]]:
             (kind, block.tool_call.arguments_json.decode() if kind == "tool_call" else getattr(block, kind).text)
         )
     return found
-
-
-@pytest.mark.parametrize("name", STREAMS)
-def test_any_split(name: str) -> None:
-    """Every stream gives the same events and failure for a cut at every byte, and byte by byte."""
-    stream = STREAMS[name]
-    whole = outcome(stream)
-    assert outcome(*(stream[at : at + 1] for at in range(len(stream)))) == whole
-    for at in range(len(stream)):
-        assert outcome(stream[:at], stream[at:]) == whole
-
-
-@pytest.mark.parametrize("name", STREAMS)
-def test_cut_stream_never_finishes(name: str) -> None:
-    """A stream that is cut anywhere before its finish reason is broken, and says nothing of an ending."""
-    stream = STREAMS[name]
-    reason = stream.find(b'"finish_reason":"')
-    for at in range(reason if reason > 0 else len(stream)):
-        events, error = feed_all(DIALECT.stream_decoder(DEPLOYMENT), [stream[:at]])
-        assert isinstance(error, UpstreamBroken | UpstreamFailed)
-        assert not any(event.HasField("finished") for event in events)
 
 
 @given(st.lists(st.binary(max_size=200)))

@@ -1,64 +1,43 @@
-"""Whole exchanges with OpenAI, and the vendor's own types as judges of both sides."""
+"""Whole exchanges with providers, and OpenAI's own types as judges of both sides of those in its format."""
 
 import json
-from collections.abc import Iterable, Mapping
+import re
 from typing import Any
 
 import pytest
 from google.protobuf import json_format
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
-from openai.types.chat.completion_create_params import (
-    CompletionCreateParamsNonStreaming,
-    CompletionCreateParamsStreaming,
-)
 from openai.types.shared import ErrorObject
-from pydantic import TypeAdapter
 
-from tests.golden.exchange import (
-    Exchange,
-    error_json,
-    exchanges,
-    feed_all,
-    message_json,
-    request_json,
-)
+from tests.golden.exchange import Exchange, error_json, feed_all, message_json, request_json
+from tests.golden.folders import find
+from tests.golden.judge import judge_request
 from trunkline import v1
 from trunkline.fold import fold
 
-ALL = exchanges()
+FOUND = find()
+ALL = FOUND.exchanges
 UNARY = [each for each in ALL if each.upstream_response]
 STREAMS = [each for each in ALL if each.stream is not None]
 OPENAI = [each for each in ALL if each.dialect.name == "openai"]
+IN_ITS_FORMAT = [each for each in ALL if each.dialect.format == "openai"]
 BOTH = [each for each in ALL if each.response and each.events]
-
-_PARAMS = {
-    False: TypeAdapter(CompletionCreateParamsNonStreaming),
-    True: TypeAdapter(CompletionCreateParamsStreaming),
-}
 
 
 def _name(exchange: Exchange) -> str:
     return exchange.name
 
 
-def read_out(value: Any) -> Any:
-    """What pydantic made of it, with the iterables that it checks only while they are read."""
-    if isinstance(value, Mapping):
-        return {key: read_out(item) for key, item in value.items()}
-    if isinstance(value, Iterable) and not isinstance(value, str | bytes):
-        return [read_out(item) for item in value]
-    return value
-
-
-def judge_request(body: dict[str, Any]) -> None:
-    """Fails if the vendor's request types refuse a member or don't know it: what they don't know they drop."""
-    assert read_out(_PARAMS[body.get("stream", False)].validate_python(body)) == body
-
-
 def data_of(stream: bytes) -> list[Any]:
     """The JSON of every event of a stream whose frames are whole."""
     lines = [line[6:] for line in stream.decode().split("\n\n") if line.startswith("data: ")]
     return [json.loads(line) for line in lines if line.endswith("}")]
+
+
+def test_every_folder_is_an_exchange() -> None:
+    """Every folder is of a known dialect and holds all files of an exchange; if not, this says what is missing."""
+    assert ALL
+    assert FOUND.problems == ()
 
 
 @pytest.mark.parametrize("exchange", ALL, ids=_name)
@@ -116,7 +95,7 @@ def test_stream_folds_to_whole_answer(exchange: Exchange) -> None:
     assert message_json(fold(events)) == exchange.response
 
 
-@pytest.mark.parametrize("exchange", ALL, ids=_name)
+@pytest.mark.parametrize("exchange", IN_ITS_FORMAT, ids=_name)
 def test_answers_fit_vendor_types(exchange: Exchange) -> None:
     """The vendor's response types parse every golden body, chunk and error object."""
     answer = exchange.upstream_response
@@ -134,5 +113,6 @@ def test_answers_fit_vendor_types(exchange: Exchange) -> None:
 @pytest.mark.parametrize("exchange", ALL, ids=_name)
 def test_source_is_named(exchange: Exchange) -> None:
     """Each exchange says what it was written after or recorded from, and when."""
-    assert "2026-11" in exchange.source
-    assert exchange.source.startswith("Recorded from") != exchange.source.rstrip().endswith("Not recorded.")
+    assert re.search(r"\b20\d\d-(0[1-9]|1[0-2])\b", exchange.source), "source.md names no month, such as 2026-11"
+    recorded, written = exchange.source.startswith("Recorded from"), exchange.source.rstrip().endswith("Not recorded.")
+    assert recorded != written, 'source.md begins with "Recorded from" or ends with "Not recorded."'

@@ -1,0 +1,78 @@
+"""What a folder that is no exchange is told."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.golden.folders import HERE, find
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Path:
+    """A case of its own, of a dialect that stands by itself."""
+    shutil.copytree(HERE / "openai" / "text", tmp_path / "openai" / "text")
+    shutil.copy(HERE / "openai" / "deployment.json", tmp_path / "openai")
+    return tmp_path / "openai" / "text"
+
+
+def problem(case: Path) -> str:
+    """The one thing that is wrong."""
+    [told] = find(case.parent.parent).problems
+    return told
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("source.md", "openai/text: there is no source.md"),
+        ("request.json", "openai/text: there is no request.json"),
+        ("../deployment.json", "openai/text: there is no deployment.json, neither here nor in openai/"),
+    ],
+)
+def test_missing_file(case: Path, name: str, told: str) -> None:
+    """A case that lacks a file is told which, and the other cases are still found."""
+    shutil.copytree(HERE / "local", case.parent.parent / "local")
+    (case / name).unlink()
+    assert problem(case) == told
+    assert [each.name for each in find(case.parent.parent).exchanges][:1] == ["local/characters"]
+
+
+def test_missing_answer(case: Path) -> None:
+    """Where one of several files would do, all are named."""
+    for name in ("upstream_response.json", "upstream_response.sse"):
+        (case / name).unlink()
+    assert problem(case) == "openai/text: there is no upstream_response.json or upstream_response.sse"
+
+
+def test_unknown_dialect(case: Path) -> None:
+    """A folder of a dialect that nobody speaks is told, not passed over."""
+    case.parent.rename(case.parent.parent / "morse")
+    assert problem(case).startswith("morse: no dialect of this name in providers/registry.py; it has local, openai")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("request.json", "{", "openai/text: request.json is not JSON"),
+        ("request.json", '{"modle": "m"}', "openai/text: Message type"),
+        ("notes.txt", "", "openai/text: notes.txt: not a file of an exchange; it has"),
+        ("deployment.json", "{}", "openai/text: deployment.json has []; it needs"),
+    ],
+)
+def test_wrong_file(case: Path, name: str, text: str, told: str) -> None:
+    """A file that can't be read, or that nothing reads, is told by its name."""
+    (case / name).write_text(text)
+    assert problem(case).startswith(told)
+
+
+def test_deployment_of_a_case(case: Path) -> None:
+    """A case may ask another provider of the same dialect."""
+    who = {"provider": "nimbus", "base_url": "https://nimbus.example:8443/api", "upstream_model": "cirrus"}
+    (case / "deployment.json").write_text(json.dumps({**who, "max_tokens_key": "max_tokens"}))
+    [exchange] = find(case.parent.parent).exchanges
+    deployment = exchange.deployment
+    assert (deployment.provider.name, deployment.upstream_model) == ("nimbus", "cirrus")
+    assert str(deployment.provider.endpoint) == "https://nimbus.example:8443"
+    assert (deployment.provider.base_path, deployment.provider.max_tokens_key) == ("/api", "max_tokens")
