@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
@@ -487,27 +487,25 @@ def test_local_model_takes_text_only(request_: v1.CompleteRequest, field: str) -
     assert field_of(refused(request_, LOCAL, dialect("local"))) == field
 
 
-class Modes(OpenAI):
-    """Servers that know the modes of tool_choice only, and pictures of all media."""
-
-    quirks: ClassVar[Quirks] = Quirks(tool_choice_objects=False, media=frozenset({"pictures"}))
+MODES = OpenAI(Quirks(tool_choice_objects=False, media=frozenset({"pictures"})))
+"""Servers that know the modes of tool_choice only, and pictures of all media."""
 
 
 def test_modes_instead_of_objects() -> None:
     """A server that knows no objects for tool_choice gets the allowed tools alone."""
     choice = v1.ToolChoice(mode=v1.TOOL_CHOICE_MODE_REQUIRED, allowed_tools=["b"])
-    body, _ = sent(asking(tools=[A, B], tool_choice=choice), speaking=Modes())
+    body, _ = sent(asking(tools=[A, B], tool_choice=choice), speaking=MODES)
     assert (body["tool_choice"], [tool["function"]["name"] for tool in body["tools"]]) == ("required", ["b"])
 
 
 def test_media_that_a_provider_does_not_take() -> None:
     """A provider that takes pictures only refuses sound and documents, and says what it takes."""
-    sent(asking(turn(v1.ROLE_USER, media(data=b"x", mime_type="image/png"))), speaking=Modes())
+    sent(asking(turn(v1.ROLE_USER, media(data=b"x", mime_type="image/png"))), speaking=MODES)
     for more, field in (
         ({"data": b"x", "mime_type": "audio/wav"}, "mime_type"),
         ({"data": b"x", "mime_type": "application/pdf"}, "mime_type"),
         ({"file_id": "file-1"}, "file_id"),
     ):
-        error = refused(asking(turn(v1.ROLE_USER, media(**more))), speaking=Modes())
+        error = refused(asking(turn(v1.ROLE_USER, media(**more))), speaking=MODES)
         assert field_of(error) == f"messages[0].blocks[0].media.{field}"
         assert field == "file_id" or error.violations[0].description == "this provider takes pictures"

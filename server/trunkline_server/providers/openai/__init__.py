@@ -1,7 +1,7 @@
 """The dialect of OpenAI's chat completions, and the class that near-twins inherit."""
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Final
 
 from trunkline import v1
 from trunkline_server.core.deployment import Deployment
@@ -16,16 +16,21 @@ from trunkline_server.providers.openai.stream import ChatStreamDecoder
 
 __all__ = ["OpenAI", "Quirks"]
 
+_OWN: Final = Quirks()
+
 
 class OpenAI:
-    """OpenAI's chat completions. A near-twin gives other quirks, or overrides one verb."""
+    """OpenAI's chat completions. A near-twin is one with other quirks; what these can't say overrides a verb."""
 
-    quirks: ClassVar[Quirks] = Quirks()
+    __slots__ = ("_quirks",)
+
+    def __init__(self, quirks: Quirks = _OWN) -> None:
+        self._quirks = quirks
 
     @property
     def name(self) -> str:
         """The dialect's word."""
-        return self.quirks.name
+        return self._quirks.name
 
     @property
     def format(self) -> str:
@@ -34,15 +39,15 @@ class OpenAI:
 
     def encode(self, request: v1.CompleteRequest, deployment: Deployment, *, stream: bool) -> HttpRequest:
         """The provider's request. Raises CapabilityMissing, ProviderOptionRefused or InvalidRequest."""
-        return encode_request(request, deployment, self.quirks, stream=stream)
+        return encode_request(request, deployment, self._quirks, stream=stream)
 
     def decode(self, body: bytes, deployment: Deployment) -> v1.CompleteResponse:
         """A whole answer. Raises UpstreamError."""
-        return decode_response(body, deployment, self.quirks)
+        return decode_response(body, deployment, self._quirks)
 
     def stream_decoder(self, deployment: Deployment) -> StreamDecoder:
         """A decoder for one streamed answer."""
-        return ChatStreamDecoder(deployment, self.quirks)
+        return ChatStreamDecoder(deployment, self._quirks)
 
     def decode_error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
         """The failure that an answer tells of. Never raises."""
