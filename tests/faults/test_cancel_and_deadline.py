@@ -11,7 +11,8 @@ from google.rpc import error_details_pb2, status_pb2
 
 from tests.fakes import provider as fake
 from tests.http2 import RawClient
-from tests.running import ask, completion, one_provider, reason, running
+from tests.running import ask, completion, detail, one_provider, reason, running
+from trunkline import v1
 
 TRIES = 50
 DEADLINE_S = 0.3
@@ -124,8 +125,16 @@ async def test_the_deadline_holds_for_a_client_that_enforces_nothing(provider, g
 
 
 async def test_a_deadline_in_the_middle_of_a_stream_says_what_was_used(provider, gateway):
-    """The caller keeps the text, and learns that content was sent."""
-    provider.script = fake.stream(fake.Answer(text="a b c d"), chunks=4, stall_after=3)
+    """The caller keeps the text, and learns that content was sent and what the provider had counted by then."""
+    counted = {"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 3}}
+    frames = fake.Answer(text="a b c d").frames(4)[:3]
+
+    async def script(request, send):
+        await send.head(200, {"content-type": "text/event-stream"})
+        await send.chunk(b"".join(frames) + fake.sse(counted))
+        await send.stall()
+
+    provider.script = script
     async with gateway.channel() as channel:
         text = ""
         call = completion(channel).StreamComplete(ask(), timeout=DEADLINE_S)
@@ -134,6 +143,11 @@ async def test_a_deadline_in_the_middle_of_a_stream_says_what_was_used(provider,
                 text += "".join(event.block_delta.text for event in message.events)
     assert text
     assert reason(caught.value) == "DEADLINE_EXCEEDED"
+    partial = detail(caught.value, v1.PartialResult)
+    assert partial.content_sent
+    assert (partial.usage.input_tokens, partial.usage.output_tokens) == (9, 3)
+    assert partial.usage.output_source == v1.USAGE_SOURCE_PARTIAL
+    assert [one.outcome for one in partial.attempts] == [v1.ATTEMPT_OUTCOME_CANCELLED]
 
 
 async def test_an_absurd_deadline_is_taken(provider, gateway):
