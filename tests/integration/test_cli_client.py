@@ -113,6 +113,19 @@ def test_a_cut_answer_is_told_on_stderr(gateway):
     assert "bound on output tokens" in result.stderr
 
 
+@pytest.mark.parametrize(("words", "stdin"), [(["complete", "Hi"], ""), (["chat"], "Hi\n")])
+def test_what_a_model_did_not_get_is_told_on_stderr(gateway, words, stdin):
+    """Parts of the request that the deployment could not take are named beside the answer, and in its JSON."""
+    events = fake.events("Hel")
+    events[0].started.deployment = "fake/m"
+    events[-1].finished.attempts.add(left_out=["messages[0].blocks[0].signature", "cache"])
+    gateway.on_stream = fake.play(fake.messages(events))
+    result = run(*words, stdin=stdin)
+    assert (result.exit_code, result.stdout) == (0, "Hel\n")
+    assert "(fake/m could not take: messages[0].blocks[0].signature, cache)" in result.stderr
+    assert json.loads(run("complete", "Hi", "--json").stdout)["left_out"][1] == "cache"
+
+
 def test_a_failure_is_told_with_its_reason_and_mend(gateway):
     """A failure exits with 1 and says what, why and what to do, without a traceback."""
     failing = fake.fail(grpc.StatusCode.NOT_FOUND, "model: there is no model nope", reason="MODEL_NOT_FOUND")

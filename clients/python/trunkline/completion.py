@@ -45,6 +45,13 @@ class Completion:
         return self.response.finished.usage
 
     @property
+    def left_out(self) -> tuple[str, ...]:
+        """Parts of the request that the deployment which answered could not take: "messages[3].blocks[0].signature"."""
+        attempts = self.response.finished.attempts
+        served = [each for each in attempts if each.outcome == v1.ATTEMPT_OUTCOME_SERVED] or attempts[-1:]
+        return tuple(path for each in served[-1:] for path in each.left_out)
+
+    @property
     def request_id(self) -> str:
         """Names the call in the gateway's records."""
         return self.response.started.request_id

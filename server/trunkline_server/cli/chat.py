@@ -16,7 +16,16 @@ from prompt_toolkit import PromptSession
 import trunkline
 from trunkline import v1
 from trunkline_server.cli.models import the_model
-from trunkline_server.cli.output import connect, gateway_options, note, print_failure, reported, tokens, write_answer
+from trunkline_server.cli.output import (
+    connect,
+    gateway_options,
+    note,
+    note_left_out,
+    print_failure,
+    reported,
+    tokens,
+    write_answer,
+)
 
 _HELP: Final = """\
 /model NAME    ask another model; without NAME: list them
@@ -44,6 +53,7 @@ class Conversation:
             write_answer(stream.text)
             answer = stream.collect()
         self.messages += [turn, answer.message]
+        note_left_out(answer)
         note(f"({self.model}: {tokens(answer.usage)})")
 
     def _instructions(self) -> list[v1.Message]:

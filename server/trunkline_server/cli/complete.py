@@ -12,6 +12,7 @@ from trunkline_server.cli.output import (
     connect,
     gateway_options,
     note,
+    note_left_out,
     print_json,
     reported,
     tokens,
@@ -94,6 +95,7 @@ def _messages(system: str | None, question: str) -> list[dict[str, str]]:
 def _print(stream: "trunkline.Stream") -> None:
     write_answer(stream.text)
     answer = stream.collect()
+    note_left_out(answer)
     ending = _ENDINGS.get(answer.finish_reason)
     if ending:
         note(f"({ending}; {tokens(answer.usage)})")
@@ -112,5 +114,6 @@ def _as_dict(answer: "trunkline.Completion") -> dict[str, Any]:
         "deployment": started.deployment,
         "usage": usage_as_dict(answer.usage),
         "cost_nano_usd": finished.cost.nano_usd if finished.cost.HasField("nano_usd") else None,
+        "left_out": list(answer.left_out),
         "request_id": answer.request_id,
     }

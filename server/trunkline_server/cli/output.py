@@ -22,6 +22,7 @@ __all__ = [
     "error_as_dict",
     "gateway_options",
     "note",
+    "note_left_out",
     "print_failure",
     "print_json",
     "reported",
@@ -161,6 +162,12 @@ def _count(usage: v1.Usage, name: str, source: "v1.UsageSource.ValueType") -> st
         return "?"
     about = "" if source in (v1.USAGE_SOURCE_PROVIDER, v1.USAGE_SOURCE_UNSPECIFIED) else "about "
     return f"{about}{getattr(usage, name)}"
+
+
+def note_left_out(answer: "trunkline.Completion") -> None:
+    """Say what the model did not get to see, if there was anything."""
+    if answer.left_out:
+        note(f"({answer.response.started.deployment or 'the model'} could not take: {', '.join(answer.left_out)})")
 
 
 def note(text: str) -> None:
