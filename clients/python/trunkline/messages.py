@@ -4,30 +4,46 @@ Values of the contract (v1.Message, v1.Tool, ...) are taken as they are; strings
 can't be understood raises TypeError or ValueError that names the place and what would be right.
 """
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from numbers import Integral, Real
 from typing import Any, Final, TypedDict
 
 from trunkline import v1
+from trunkline.conversation import Content, Messages, conversation
+from trunkline.notation import checked, checked_text, enum_value, json_bytes, placed, unknown_keys
+from trunkline.tools import ToolForm, tool_choice, tools
 
 __all__ = ["CompletionOptions", "Content", "Messages", "build_request"]
 
-Content = str | v1.Block | Sequence[str | v1.Block]
-"""What a message says: text, a block, or several of both."""
-Messages = str | v1.Message | Mapping[str, Any] | Sequence[v1.Message | Mapping[str, Any]]
-"""A conversation: the user's text, or messages. {"role": "user", "content": Content}, with an optional "name"; results
-of tools are {"role": "tool", "tool_call_id": "...", "content": Content}, with optional "name" and "is_error"."""
-
 
 class CompletionOptions(TypedDict, total=False):
-    """Options of `complete` and `stream`. What is left out is unset, which is not zero."""
+    """Options of `complete` and `stream`. What is left out, or None, is unset, which is not zero.
 
-    tools: Iterable[v1.Tool | v1.FunctionTool | v1.ProviderTool | Mapping[str, Any]] | None
-    """Functions as dicts: {"name", "description", "parameters": a JSON Schema, "strict"}."""
-    tool_choice: str | v1.ToolChoice | None
-    """"auto", "none" or "required"."""
+    tools: functions as dicts {"name", "description", "parameters": a JSON Schema, "strict"}, or v1.Tool.
+    tool_choice: "auto", "none", "required", the name of the tool that has to be called, or a v1.ToolChoice.
+    response_format: "text", "json", or {"name", "schema": a JSON Schema, "description", "strict"}.
+    temperature: 0 is the likeliest token always; providers take up to 1 or 2.
+    top_p: only the likeliest tokens that together have this probability, 0 to 1.
+    top_k: only this many of the likeliest tokens.
+    min_p: only tokens at least this likely in proportion to the likeliest, 0 to 1.
+    frequency_penalty: lowers the chance of tokens by how often they occurred, -2 to 2.
+    presence_penalty: lowers the chance of tokens that occurred at all, -2 to 2.
+    max_output_tokens: most tokens to generate, reasoning included.
+    stop: a text that ends the answer, or up to 16 of them.
+    seed: for providers that try to repeat themselves.
+    reasoning_effort: "none", "minimal", "low", "medium", "high", "xhigh" or "max".
+    logprobs: True for the chosen tokens alone, or how many of the likeliest to return beside them, 0 to 20.
+    labels: labels of the caller's own, for records, routing and cost reports.
+    idempotency_key: makes repeats of the call safe: calls of one key with the same value run once.
+    provider_options: by dialect ("openai"), more members of the provider's request: a dict, or JSON as bytes.
+    routing: v1.RoutingPreferences, wishes for routing.
+    timeouts: v1.CallTimeouts, limits for the first token and for silence.
+    cache: v1.CacheConfig, hints for the provider's prompt cache.
+    """
+
+    tools: Iterable[ToolForm] | None
+    tool_choice: str | Mapping[str, Any] | v1.ToolChoice | None
     response_format: str | Mapping[str, Any] | v1.ResponseFormat | None
-    """"text", "json", or {"name", "schema": a JSON Schema, "description", "strict"}."""
     temperature: float | None
     top_p: float | None
     top_k: int | None
@@ -38,13 +54,10 @@ class CompletionOptions(TypedDict, total=False):
     stop: str | Iterable[str] | None
     seed: int | None
     reasoning_effort: "str | v1.ReasoningEffort.ValueType | None"
-    """"none", "minimal", "low", "medium", "high", "xhigh" or "max"."""
     logprobs: bool | int | None
-    """True for the chosen tokens alone, or how many of the likeliest to return beside them."""
     labels: Mapping[str, str] | None
     idempotency_key: str | None
     provider_options: Mapping[str, bytes | Mapping[str, Any]] | None
-    """By dialect: a JSON object as a dict or as bytes."""
     routing: v1.RoutingPreferences | None
     timeouts: v1.CallTimeouts | None
     cache: v1.CacheConfig | None
@@ -53,10 +66,30 @@ class CompletionOptions(TypedDict, total=False):
 _SAMPLING: Final = ("temperature", "top_p", "top_k", "min_p", "frequency_penalty", "presence_penalty")
 _SCALARS: Final = ("max_output_tokens", "seed", "idempotency_key")
 _MESSAGES: Final = ("routing", "timeouts", "cache")
-_MESSAGE_KEYS: Final = frozenset({"role", "content", "name"})
-_RESULT_KEYS: Final = _MESSAGE_KEYS | {"tool_call_id", "is_error"}
-_FUNCTION_KEYS: Final = frozenset({"name", "description", "parameters", "strict"})
+_KINDS: Final[Mapping[str, tuple[type, str]]] = {
+    **dict.fromkeys(_SAMPLING, (Real, "a number")),
+    "top_k": (Integral, "a whole number"),
+    "max_output_tokens": (Integral, "a whole number"),
+    "seed": (Integral, "a whole number"),
+    "idempotency_key": (str, "text"),
+    "routing": (v1.RoutingPreferences, "a v1.RoutingPreferences"),
+    "timeouts": (v1.CallTimeouts, "a v1.CallTimeouts"),
+    "cache": (v1.CacheConfig, "a v1.CacheConfig"),
+    "labels": (Mapping, "a dict"),
+    "provider_options": (Mapping, "a dict by dialect"),
+}
+"""What these options have to be, and the words for it. The others have forms that are checked where they are read."""
 _FORMAT_KEYS: Final = frozenset({"name", "schema", "description", "strict"})
+_OTHER_NAMES: Final = {
+    "max_tokens": "max_output_tokens",
+    "max_completion_tokens": "max_output_tokens",
+    "functions": "tools",
+    "function_call": "tool_choice",
+    "top_logprobs": "logprobs",
+    "metadata": "labels",
+    "extra_body": "provider_options",
+}
+"""Names of options elsewhere -> ours."""
 
 
 def build_request(
@@ -69,154 +102,105 @@ def build_request(
         return request
     if model is None or messages is None:
         raise TypeError("model and messages: both are needed where no request is given")
-    unknown = options.keys() - CompletionOptions.__annotations__.keys()
-    if unknown:
-        raise TypeError(f"unknown options: {', '.join(sorted(unknown))}")
-    built = v1.CompleteRequest(model=model, messages=_conversation(messages))
-    _apply(built, {name: value for name, value in options.items() if value is not None})
+    _check_names(options)
+    built = v1.CompleteRequest(model=checked_text(model, "model"), messages=conversation(messages))
+    given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    for name in CompletionOptions.__annotations__:  # the tools come before the choice among them
+        if name in given:
+            with placed(name):
+                _apply(built, name, given[name])
     return built
 
 
-def _apply(request: v1.CompleteRequest, options: dict[str, Any]) -> None:
-    for name, value in options.items():
-        if name in _SCALARS:
-            setattr(request, name, value)
-        elif name in _SAMPLING:
-            setattr(request.sampling, name, value)
-        elif name in _MESSAGES:
-            getattr(request, name).CopyFrom(value)
-        else:
-            _apply_form(request, name, value)
+def _check_names(options: CompletionOptions) -> None:
+    unknown = sorted(options.keys() - CompletionOptions.__annotations__.keys())
+    if unknown:
+        ours = [f"{name} (here {_OTHER_NAMES[name]})" if name in _OTHER_NAMES else name for name in unknown]
+        raise TypeError(f"unknown options: {', '.join(ours)}")
+
+
+def _apply(request: v1.CompleteRequest, name: str, value: Any) -> None:
+    """Set one option."""
+    if name in _KINDS:
+        kind, words = _KINDS[name]
+        checked(value, kind, words, name)
+    if name in _SAMPLING:
+        setattr(request.sampling, name, value)
+    elif name in _SCALARS:
+        setattr(request, name, value)
+    elif name in _MESSAGES:
+        getattr(request, name).CopyFrom(value)
+    else:
+        _apply_form(request, name, value)
 
 
 def _apply_form(request: v1.CompleteRequest, name: str, value: Any) -> None:
     """Options that are written in a form of their own."""
     match name:
         case "tools":
-            request.tools.extend(_tool(tool) for tool in value)
+            request.tools.extend(tools(value))
         case "tool_choice":
-            request.tool_choice.CopyFrom(_tool_choice(value))
+            request.tool_choice.CopyFrom(tool_choice(value, request.tools))
         case "response_format":
             request.response_format.CopyFrom(_response_format(value))
         case "reasoning_effort":
             request.reasoning.effort = _effort(value)
-        case "logprobs" if value is not False:
-            request.logprobs.CopyFrom(v1.LogprobsConfig(top=None if value is True else value))
+        case "logprobs":
+            _apply_logprobs(request, value)
         case "stop":
-            request.stop.extend([value] if isinstance(value, str) else value)
+            request.stop.extend(_stops(value))
         case "labels":
-            request.labels.update(value)
+            request.labels.update({key: checked_text(label, f"labels[{key!r}]") for key, label in value.items()})
         case "provider_options":
-            for dialect, members in value.items():
-                request.provider_options[dialect] = _json(members)
+            request.provider_options.update(
+                {dialect: json_bytes(members, f"provider_options[{dialect!r}]") for dialect, members in value.items()}
+            )
 
 
-def _conversation(messages: Messages) -> list[v1.Message]:
-    match messages:
-        case str():
-            return [_message({"role": "user", "content": messages}, 0)]
-        case v1.Message() | Mapping():
-            return [_message(messages, 0)]
-        case _:
-            return [_message(each, index) for index, each in enumerate(messages)]
+def _stops(given: str | Iterable[str]) -> list[str]:
+    texts = [given] if isinstance(given, str) else given
+    return [checked_text(text, f"stop[{index}]") for index, text in enumerate(texts)]
 
 
-def _message(message: v1.Message | Mapping[str, Any], index: int) -> v1.Message:
-    place = f"messages[{index}]"
-    if isinstance(message, v1.Message):
-        return message
-    if not isinstance(message, Mapping):
-        raise TypeError(f"{place}: a dict or a v1.Message, not {type(message).__name__}")
-    role = _enum(v1.Role, "ROLE_", message.get("role"), f"{place}.role")
-    known = _RESULT_KEYS if role == v1.ROLE_TOOL else _MESSAGE_KEYS
-    if not message.keys() <= known:
-        raise ValueError(f"{place}: a message has {', '.join(sorted(known))}; not {', '.join(message.keys() - known)}")
-    blocks = _blocks(message.get("content", ""), place)
-    if role == v1.ROLE_TOOL:
-        return v1.Message(role=role, blocks=[v1.Block(tool_result=_tool_result(message, blocks, place))])
-    return v1.Message(role=role, name=message.get("name", ""), blocks=blocks)
-
-
-def _tool_result(message: Mapping[str, Any], blocks: list[v1.Block], place: str) -> v1.ToolResult:
-    if not message.get("tool_call_id"):
-        raise ValueError(f"{place}.tool_call_id: name the ToolCall that this answers")
-    return v1.ToolResult(
-        tool_call_id=message["tool_call_id"],
-        name=message.get("name", ""),
-        is_error=message.get("is_error", False),
-        blocks=blocks,
-    )
-
-
-def _blocks(content: Content, place: str) -> list[v1.Block]:
-    parts = [content] if isinstance(content, str | v1.Block) else content
-    if not isinstance(parts, Sequence) or not all(isinstance(part, str | v1.Block) for part in parts):
-        raise TypeError(f"{place}.content: text, a v1.Block, or a list of them")
-    return [part if isinstance(part, v1.Block) else v1.Block(text=v1.Text(text=part)) for part in parts]
-
-
-def _tool(tool: v1.Tool | v1.FunctionTool | v1.ProviderTool | Mapping[str, Any]) -> v1.Tool:
-    match tool:
-        case v1.Tool():
-            return tool
-        case v1.FunctionTool():
-            return v1.Tool(function=tool)
-        case v1.ProviderTool():
-            return v1.Tool(provider=tool)
-        case Mapping() if "name" in tool and tool.keys() <= _FUNCTION_KEYS:
-            return v1.Tool(function=_function(**tool))
-        case _:
-            raise ValueError("tools: a v1.Tool, or a dict of name, description, parameters and strict")
-
-
-def _function(name: str, description: str = "", parameters: Any = None, strict: bool | None = None) -> v1.FunctionTool:
-    schema = b"" if parameters is None else _json(parameters)
-    return v1.FunctionTool(name=name, description=description, parameters_json_schema=schema, strict=strict)
-
-
-def _tool_choice(choice: str | v1.ToolChoice) -> v1.ToolChoice:
-    if isinstance(choice, v1.ToolChoice):
-        return choice
-    return v1.ToolChoice(mode=_enum(v1.ToolChoiceMode, "TOOL_CHOICE_MODE_", choice, "tool_choice"))
+def _apply_logprobs(request: v1.CompleteRequest, wanted: Any) -> None:
+    if wanted is True:
+        request.logprobs.SetInParent()
+    elif wanted is not False:
+        request.logprobs.top = checked(wanted, Integral, "True, False or a whole number", "logprobs")
 
 
 def _response_format(wanted: str | Mapping[str, Any] | v1.ResponseFormat) -> v1.ResponseFormat:
     match wanted:
         case v1.ResponseFormat():
             return wanted
-        case "text":
+        case "text" | {"type": "text"}:
             return v1.ResponseFormat(text=v1.TextFormat())
-        case "json":
+        case "json" | {"type": "json_object"}:
             return v1.ResponseFormat(json=v1.JsonFormat())
-        case Mapping() if {"name", "schema"} <= wanted.keys() <= _FORMAT_KEYS:
-            return v1.ResponseFormat(json_schema=_schema_format(**wanted))
+        case {"type": "json_schema", "json_schema": Mapping() as inner}:
+            return _schema_format(inner)
+        case Mapping() if {"name", "schema"} <= wanted.keys():
+            return _schema_format(wanted)
         case _:
             raise ValueError('response_format: "text", "json", or a dict of name, schema, description and strict')
 
 
-def _schema_format(name: str, schema: Any, description: str = "", strict: bool | None = None) -> v1.JsonSchemaFormat:
-    return v1.JsonSchemaFormat(name=name, schema=_json(schema), description=description, strict=strict)
+def _schema_format(wanted: Mapping[str, Any]) -> v1.ResponseFormat:
+    unknown_keys(wanted, _FORMAT_KEYS, "response_format")
+    strict = wanted.get("strict")
+    return v1.ResponseFormat(
+        json_schema=v1.JsonSchemaFormat(
+            name=checked_text(wanted.get("name"), "response_format.name"),
+            description=checked_text(wanted.get("description") or "", "response_format.description"),
+            schema=json_bytes(wanted.get("schema"), "response_format.schema"),
+            strict=None if strict is None else checked(strict, bool, "True or False", "response_format.strict"),
+        )
+    )
 
 
 def _effort(effort: "str | v1.ReasoningEffort.ValueType") -> Any:
     return (
-        _enum(v1.ReasoningEffort, "REASONING_EFFORT_", effort, "reasoning_effort")
+        enum_value(v1.ReasoningEffort, "REASONING_EFFORT_", effort, "reasoning_effort")
         if isinstance(effort, str)
         else effort
     )
-
-
-def _enum(enum: Any, prefix: str, word: object, place: str) -> Any:
-    """The value of an enum of the contract by its word in lower case."""
-    words = [name.removeprefix(prefix).lower() for name in enum.keys()]  # noqa: SIM118 - not a dict
-    words.remove("unspecified")
-    if word not in words:
-        raise ValueError(f"{place}: one of {', '.join(words)}, not {word!r}")
-    return enum.Value(prefix + str(word).upper())
-
-
-def _json(value: Any) -> bytes:
-    """A JSON text in UTF-8; a str or bytes is taken for one already."""
-    if isinstance(value, bytes):
-        return value
-    return value.encode() if isinstance(value, str) else json.dumps(value, ensure_ascii=False).encode()
