@@ -76,6 +76,8 @@ async def test_weights_that_can_not_be_loaded_end_the_start(tmp_path, name, cont
         path.write_bytes(embedded().read_bytes()[:1_000_000] if content == "cut" else content)
     async with Supervised(tmp_path, with_gguf(path), modules=REAL_MODEL, wait=False) as gateway:
         assert await gateway.exit_code() == 1
+        assert all(" supervisor | " in line or " local model | " in line for line in gateway.lines[:-1])
+        assert bool(gateway.count("WARNING local model | ")) == (name == "cut.gguf")
         [told] = [line for line in gateway.lines if "the local model did not start" in line]
         assert why in told
         assert str(path) in told

@@ -16,6 +16,7 @@ from trunkline_server.core import control
 from trunkline_server.supervisor.backoff import Backoff
 from trunkline_server.supervisor.child import Child
 from trunkline_server.supervisor.limits import Limits
+from trunkline_server.supervisor.relay import Says
 
 _END_S = 2.0
 _LATE_MAIL_S = 0.2
@@ -35,12 +36,13 @@ class Keeper:
         greeting: Callable[[], Awaitable[control.Message]],
         heard: Callable[[control.Message], None],
         lost: Callable[[str], bool],
+        says: Says | None = None,
     ) -> None:
         """Says nothing to the child by itself.
 
         `greeting` gives the first message to a new child and may wait until there is something to say. `heard` is
         called for each message that is no heartbeat, `lost` when a child ended that should not have; it says whether
-        another is to be started.
+        another is to be started. `says` is called for each line that the child writes, which else goes where ours go.
         """
         self.name = name
         self.up = False
@@ -53,6 +55,7 @@ class Keeper:
         self._greeting = greeting
         self._heard = heard
         self._lost = lost
+        self._says = says
         self._backoff = Backoff(limits)
         self._child: Child | None = None
         self._greeted = False
@@ -136,7 +139,7 @@ class Keeper:
     async def _live(self) -> str:
         """One life of a child; returns how it ended."""
         try:
-            self._child = child = await Child.spawn(self._module, self._index)
+            self._child = child = await Child.spawn(self._module, self._index, self._says)
         except OSError as error:
             return f"the system can't start it ({error.strerror})"
         why = "it was to end"

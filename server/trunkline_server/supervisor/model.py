@@ -1,6 +1,8 @@
 """The local model: runs while the configuration asks for it, and is replaced when its settings change."""
 
+import re
 import secrets
+from typing import Final
 
 from loguru import logger
 
@@ -9,6 +11,9 @@ from trunkline_server.core import control
 from trunkline_server.supervisor.configuration import Configuration
 from trunkline_server.supervisor.keeper import Keeper
 from trunkline_server.supervisor.plan import Changed, Lost, Plan
+
+_LLAMA: Final = re.compile(r"\d[\d.]+ ([A-Z]) +")
+"""How a line of llama.cpp begins: with a time and the letter of its level."""
 
 
 class LocalModel:
@@ -57,6 +62,7 @@ class LocalModel:
             greeting=self._greeting,
             heard=self._heard,
             lost=self._down,
+            says=_says,
         )
         keeper.start()
         return keeper
@@ -86,3 +92,10 @@ class LocalModel:
             self._configuration.model_listens(None)
             self._changed()
         return self._lost("the local model", why)
+
+
+def _says(line: str) -> None:
+    """Logs a line that the child wrote."""
+    start = _LLAMA.match(line)
+    level = "INFO" if start and start[1] in "ID" else "WARNING"
+    logger.bind(role="local model").log(level, "{}", line[start.end() :] if start else line)
