@@ -10,7 +10,7 @@ import contextlib
 import sys
 from typing import Final
 
-from trunkline_server.core import control
+from trunkline_server.core import control, log
 from trunkline_server.core.calls import Calls
 from trunkline_server.core.faults import FaultLog
 from trunkline_server.engine.health import Health, health_methods
@@ -84,11 +84,12 @@ async def _serve(arguments: control.ChildArguments, beat_limit_s: float) -> None
     start = await channel.receive()
     if not isinstance(start, control.StartProbe):
         control.exit_orphaned()
+    log.set_up(role="probe", level=start.log_level, json=start.log_json)
     probe = Probe(beat_limit_s=beat_limit_s)
     try:
         port = await probe.listen(start.listen)
     except RuntimeError:
-        channel.send(control.Failed(why=f"the probe can't listen on {start.listen}: is the address in use?"))
+        channel.send(control.Failed(why=f"TRUNKLINE_PROBE_LISTEN: {start.listen} can't be listened on"))
         return
     channel.send(control.Listening(port=port))
     beat = asyncio.create_task(control.beat(channel))

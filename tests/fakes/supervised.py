@@ -48,7 +48,7 @@ class Supervised:
         self._calls: list[Call] = []
         self._news = asyncio.Condition()
         self._wait = wait
-        self._environ = {
+        self.environ = {
             **{name: value for name, value in os.environ.items() if not name.startswith("TRUNKLINE_")},
             "PYTHONPATH": str(ROOT),
             "TRUNKLINE_CONFIG": str(self.config),
@@ -65,7 +65,7 @@ class Supervised:
         self.process = await asyncio.create_subprocess_exec(
             sys.executable,
             *("-m", "tests.fakes.supervised"),
-            env=self._environ,
+            env=self.environ,
             cwd=self.folder,
             stderr=asyncio.subprocess.PIPE,
         )

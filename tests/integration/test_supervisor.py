@@ -168,7 +168,9 @@ async def test_a_probe_address_in_use_ends_the_start(tmp_path):
         other.listen()
         async with Supervised(tmp_path, probe_listen=f"127.0.0.1:{other.getsockname()[1]}", wait=False) as gateway:
             assert await gateway.exit_code() == 1
-            assert gateway.count("the probe did not start: the probe can't listen on") == 1
+            address = gateway.environ["TRUNKLINE_PROBE_LISTEN"]
+            assert gateway.lines[0].startswith(f"TRUNKLINE_PROBE_LISTEN: {address} is in use by another process; ")
+            assert gateway.lines[1:] == ["(end)"]
 
 
 @pytest.mark.parametrize(

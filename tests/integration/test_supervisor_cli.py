@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import sys
 from importlib import metadata
 
@@ -59,13 +60,36 @@ async def test_options_win_over_the_environment(tmp_path):
     assert process.returncode == 0
 
 
-async def test_an_option_that_can_not_be_is_told_by_the_name_of_its_setting(tmp_path):
-    """A bad value ends with code 2 and one line that names the setting."""
-    process = await start("serve", "--workers", "none", cwd=tmp_path)
+async def test_what_can_not_be_is_told_by_the_name_under_which_it_was_given(tmp_path):
+    """A bad option is named as an option, a bad variable as a variable, and the code is 2."""
+    process = await start("serve", "--workers", "2x", "--listen", "foo", cwd=tmp_path, TRUNKLINE_DRAIN_GRACE_S="x")
     _, told = await process.communicate()
     assert process.returncode == 2
-    [line] = told.decode().splitlines()
-    assert line.startswith("TRUNKLINE_WORKERS: ")
+    names = [line.partition(":")[0] for line in told.decode().splitlines()]
+    assert names == ["--listen", "--workers", "TRUNKLINE_DRAIN_GRACE_S"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--workers", "2x"], ["--workers"]),
+        (["--config", "none.yaml"], ["none.yaml"]),
+        (["--probe-listen", "{taken}"], ["--probe-listen"]),
+        (["--listen", "{taken}"], ["--listen"]),
+    ],
+)
+async def test_a_start_that_fails_is_told_in_json_where_the_log_is_json(tmp_path, words, told):
+    """With --log-json each line on stderr is an object, whatever keeps the gateway from starting."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = f"127.0.0.1:{other.getsockname()[1]}"
+        given = [word.format(taken=taken) for word in words]
+        process = await start("serve", "--log-json", *given, cwd=tmp_path, TRUNKLINE_LISTEN="127.0.0.1:0")
+        _, lines = await process.communicate()
+    assert process.returncode in (1, 2)
+    events = [json.loads(line) for line in lines.decode().splitlines()]
+    assert [event["message"].partition(":")[0] for event in events] == told
 
 
 @pytest.mark.parametrize("words", [[], ["--json"]], ids=["text", "json"])

@@ -238,16 +238,19 @@ def test_settings_and_file_are_told_together(monkeypatch: pytest.MonkeyPatch) ->
     result = check(TRUNKLINE_CONFIG="unknown_dialect.yaml", TRUNKLINE_WORKERS="none")
     assert result.exit_code == 2
     assert [line.partition(". ")[0] for line in result.stderr.splitlines()] == [
-        "TRUNKLINE_WORKERS: must be a whole number",
+        'TRUNKLINE_WORKERS: must be a whole number or "auto"',
         "unknown_dialect.yaml:3: providers.openai.dialect: no dialect 'opnai'",
     ]
 
 
 def test_missing_file(tmp_path: Path) -> None:
-    """A file that isn't there is named."""
-    result = check(str(tmp_path / "none.yaml"))
+    """A file that isn't there is named, and a variable only where it was the variable that named it."""
+    none = f"{tmp_path}/none.yaml"
+    result = check(none)
     assert result.exit_code == 2
-    assert result.stderr.startswith(f"{tmp_path}/none.yaml: no such file. ")
+    assert result.stderr == f"{none}: no such file. Name another\n"
+    result = check(TRUNKLINE_CONFIG=none)
+    assert result.stderr == f"{none}: no such file. Make it, or name another with TRUNKLINE_CONFIG\n"
 
 
 def test_check_for_machines(tmp_path: Path) -> None:

@@ -73,11 +73,12 @@ def test_reflection(listen: str, mode: str, on: bool) -> None:
         ("LISTEN", "unix:/" + "x" * 107, "has a path of more than 107 bytes or with odd characters"),
         ("LISTEN", "a b:1", "has characters that no host has"),
         ("LISTEN", "127.0.0.1:1,127.0.0.1:1", "has an address twice"),
+        ("LISTEN", "127.0.0.1:1,b:,c:1", "address 2 of 3 has no port from 0 to 65535"),
         ("LISTEN", ",", "must have 1 to 16 addresses"),
         ("PROBE_LISTEN", "unix:/run/t.sock", "must be host:port"),
         ("PROBE_LISTEN", "127.0.0.1:50051", "is an address of TRUNKLINE_LISTEN too"),
         ("WORKERS", "0", "must be at least 1"),
-        ("WORKERS", "many", "must be a whole number"),
+        ("WORKERS", "many", 'must be a whole number or "auto"'),
         ("REFLECTION", "maybe", "must be 'auto', 'on' or 'off'"),
         ("DRAIN_GRACE_S", "-1", "must be at least 0"),
         ("DRAIN_GRACE_S", "nan", "must be a number"),
@@ -111,6 +112,7 @@ def test_unknown_variables() -> None:
     """Mistyped settings are found; variables of clients, of Kubernetes and of the file are not taken for them."""
     environ = dict.fromkeys(
         (
+            "TRUNKLINE_TARGT",
             "TRUNKLINE_WORKRES",
             "TRUNKLINE_WORKERS",
             "TRUNKLINE_TARGET",
@@ -127,5 +129,6 @@ def test_unknown_variables() -> None:
     )
     found = unknown_variables(environ, ("TRUNKLINE_OPENAI_KEY",))
     assert [(problem.key, problem.mend) for problem in found] == [
-        ("TRUNKLINE_WORKRES", "Did you mean 'TRUNKLINE_WORKERS'?")
+        ("TRUNKLINE_TARGT", "Did you mean 'TRUNKLINE_TARGET'?"),
+        ("TRUNKLINE_WORKRES", "Did you mean 'TRUNKLINE_WORKERS'?"),
     ]

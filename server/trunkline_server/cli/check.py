@@ -48,14 +48,15 @@ def _check(path: Path | None, environ: Mapping[str, str]) -> tuple[_Checked | No
     """Both halves are read even if one is wrong, so that all problems are told at once."""
     problems: list[Problem] = []
     settings = document = None
+    named_by = ""
     try:
         settings = Settings.load(environ)
     except ConfigError as error:
         problems += error.problems
     if path is None and environ.get("TRUNKLINE_CONFIG", "").strip():
-        path = Path(environ["TRUNKLINE_CONFIG"].strip())
+        path, named_by = Path(environ["TRUNKLINE_CONFIG"].strip()), "TRUNKLINE_CONFIG"
     try:
-        document = load(path, environ)
+        document = load(path, environ, named_by=named_by)
     except ConfigError as error:
         problems += error.problems
     if settings is None or document is None:

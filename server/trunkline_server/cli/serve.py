@@ -46,6 +46,7 @@ def command(
         "LOG_LEVEL": log_level,
         "LOG_JSON": "true" if log_json else None,
     }
-    # By way of the environment, so that children see the same settings.
-    os.environ.update({f"TRUNKLINE_{name}": value for name, value in chosen.items() if value is not None})
-    sys.exit(supervisor.serve(os.environ, ready_file=ready_file))
+    given = {f"TRUNKLINE_{name}": value for name, value in chosen.items() if value is not None}
+    os.environ.update(given)  # so that children see the same settings
+    options = {name: f"--{name.removeprefix('TRUNKLINE_').lower().replace('_', '-')}" for name in given}
+    sys.exit(supervisor.serve(os.environ, options=options, ready_file=ready_file))

@@ -74,10 +74,13 @@ def chosen(path: Path | None) -> Path | None:
     return path or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
 
 
-def load(path: Path | None, environ: Mapping[str, str]) -> Document:
-    """The document in the file that is `chosen`. Raises ConfigError with all that is wrong."""
+def load(path: Path | None, environ: Mapping[str, str], *, named_by: str = "") -> Document:
+    """The document in the file that is `chosen`. Raises ConfigError with all that is wrong.
+
+    `named_by`: the setting that names another file.
+    """
     path = chosen(path)
-    text = file.read(path) if path else _BUILT_IN_FILE.read_text("utf-8")
+    text = file.read(path, named_by) if path else _BUILT_IN_FILE.read_text("utf-8")
     origin = str(path) if path else BUILT_IN
     interpolator = Interpolator(environ=environ)
     tree = file.parse(text, origin, interpolator)

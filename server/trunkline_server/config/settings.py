@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -36,6 +36,7 @@ _OF_KUBERNETES: Final = re.compile(
     r"TRUNKLINE_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?)?)"
 )
 
+_WHOLE: Final = re.compile(r"[+-]?[0-9]{1,9}")
 _MIB: Final = 1024 * 1024
 _INT32_MAX: Final = 2**31 - 1
 
@@ -46,11 +47,22 @@ def _listen(value: object) -> object:
         return value
     if not 0 < len(texts) <= MAX_LISTENERS:
         raise wrong(f"must have 1 to {MAX_LISTENERS} addresses", "Separate them by commas")
-    addresses = tuple(str(read_listen_address(str(text))) for text in texts)
+    addresses = tuple(str(_listener(str(text), number, len(texts))) for number, text in enumerate(texts, 1))
     fixed = [address for address in addresses if not address.endswith(":0")]
     if len(set(fixed)) < len(fixed):
         raise wrong("has an address twice", "Keep one of the two")
     return addresses
+
+
+def _listener(text: str, number: int, of: int) -> ListenAddress:
+    """One address of several; what is wrong with it is told by its place in the list, since values aren't shown."""
+    try:
+        return read_listen_address(text)
+    except PydanticCustomError as error:
+        context = error.context or {}
+        if of == 1:
+            raise
+        raise wrong(f"address {number} of {of} {context['message']}", context["mend"]) from None
 
 
 def _probe(value: object) -> object:
@@ -63,7 +75,13 @@ def _probe(value: object) -> object:
 
 
 def _workers(value: object) -> object:
-    return len(os.sched_getaffinity(0)) if isinstance(value, str) and value.strip().lower() == "auto" else value
+    if not isinstance(value, str):
+        return value
+    if value.strip().lower() == "auto":
+        return len(os.sched_getaffinity(0))
+    if not _WHOLE.fullmatch(value.strip()):
+        raise wrong('must be a whole number or "auto"', 'Write "auto" for one per CPU')
+    return value
 
 
 def _addresses(value: object) -> object:
@@ -221,7 +239,9 @@ def unknown_variables(environ: Mapping[str, str], known: tuple[str, ...] = ()) -
         and name not in names | _OF_CLIENTS | set(known)
         and not _OF_KUBERNETES.fullmatch(name)
     )
-    return tuple(Problem(key=name, message="no such setting", mend=did_you_mean(name, names)) for name in strangers)
+    return tuple(
+        Problem(key=name, message="no such setting", mend=did_you_mean(name, names | _OF_CLIENTS)) for name in strangers
+    )
 
 
 def _problem(kind: type[Settings], error: ErrorDetails) -> Problem:

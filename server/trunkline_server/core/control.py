@@ -106,9 +106,11 @@ class Failed(_Message, frozen=True, kw_only=True, tag="failed"):
 
 
 class StartProbe(_Message, frozen=True, kw_only=True, tag="start_probe"):
-    """To the probe: where to listen. Answered by Listening or Failed."""
+    """To the probe: where to listen and how to log. Answered by Listening or Failed."""
 
     listen: str
+    log_level: str = "INFO"
+    log_json: bool = False
 
 
 class State(_Message, frozen=True, kw_only=True, tag="state"):

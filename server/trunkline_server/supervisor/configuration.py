@@ -114,7 +114,7 @@ class Configuration:
 
     def _read(self) -> tuple[Document, LocalModelConfig | None]:
         path = chosen(self._path)
-        document = load(path, self._environ)
+        document = load(path, self._environ, named_by="--config or TRUNKLINE_CONFIG")
         local_model = build(document).local_model
         self._path = path  # it can be used, and from now on it is where the configuration comes from
         return document, local_model

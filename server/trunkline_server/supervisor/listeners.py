@@ -17,6 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from trunkline_server.config import Problem
+
 _UNIX: Final = "unix:"
 _BACKLOG_WAIT_S = 1.0
 _ABSENT: Final = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
@@ -25,8 +27,25 @@ _ABSENT: Final = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 class ListenFailed(Exception):
     """An address can't be had. Says which, why and the mend."""
 
-    def __init__(self, address: str, why: str) -> None:
-        super().__init__(f"TRUNKLINE_LISTEN: {address} {why}")
+    def __init__(self, address: str, why: str, setting: str = "TRUNKLINE_LISTEN") -> None:
+        self.problem = Problem(key=setting, message=f"{address} {why}")
+        super().__init__(str(self.problem))
+
+
+def check_free(address: str, setting: str) -> None:
+    """Raises ListenFailed if the port can't be had. Nothing is held: it is for a child that shares with nobody."""
+    host, _, port = address.rpartition(":")
+    absent: list[OSError] = []
+    found = _resolve(address, host.strip("[]"), setting)
+    for family, where in found:
+        try:
+            _bind_alone(family, where, int(port))
+        except OSError as error:
+            if error.errno not in _ABSENT:
+                raise ListenFailed(address, _why(error), setting) from error
+            absent.append(error)
+    if len(absent) == len(found):
+        raise ListenFailed(address, _why(absent[0]), setting) from absent[0]
 
 
 class Listeners:
@@ -94,10 +113,7 @@ class Listeners:
         return taken
 
     def _hold(self, family: socket.AddressFamily, where: str, port: int) -> int:
-        with socket.socket(family, socket.SOCK_STREAM) as alone:
-            alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            alone.bind((where, port))
-            port = alone.getsockname()[1]
+        port = _bind_alone(family, where, port)
         held = socket.socket(family, socket.SOCK_STREAM)
         self._held.append(held)
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
@@ -118,11 +134,19 @@ class Listeners:
         return f"{_UNIX}{path}"
 
 
-def _resolve(address: str, host: str) -> list[tuple[socket.AddressFamily, str]]:
+def _bind_alone(family: socket.AddressFamily, where: str, port: int) -> int:
+    with socket.socket(family, socket.SOCK_STREAM) as alone:
+        alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        alone.bind((where, port))
+        number: int = alone.getsockname()[1]
+        return number
+
+
+def _resolve(address: str, host: str, setting: str = "TRUNKLINE_LISTEN") -> list[tuple[socket.AddressFamily, str]]:
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
-        raise ListenFailed(address, "names no address of this machine") from error
+        raise ListenFailed(address, "names no address of this machine", setting) from error
     return list(dict.fromkeys((family, str(where[0])) for family, _, _, _, where in found))
 
 

@@ -55,7 +55,8 @@ class Probes:
         await self._keeper.end()
 
     async def _greeting(self) -> control.Message:
-        return control.StartProbe(listen=self.address or "")
+        settings = self._plan.settings
+        return control.StartProbe(listen=self.address or "", log_level=settings.log_level, log_json=settings.log_json)
 
     def _heard(self, message: control.Message) -> None:
         if isinstance(message, control.Listening) and self.address:
