@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         Unimplemented,
     )
     from trunkline.fold import Fold
+    from trunkline.messages import CompletionOptions
     from trunkline.stream import AsyncStream, Stream
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "Cancelled",
     "Client",
     "Completion",
+    "CompletionOptions",
     "DeadlineExceeded",
     "FieldViolation",
     "Fold",
@@ -64,6 +66,7 @@ _HOMES: Final = {
     "AsyncStream": "trunkline.stream",
     "Client": "trunkline.client",
     "Completion": "trunkline.completion",
+    "CompletionOptions": "trunkline.messages",
     "Fold": "trunkline.fold",
     "Stream": "trunkline.stream",
 }

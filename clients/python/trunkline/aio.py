@@ -4,6 +4,7 @@
 2. Failures are exceptions of trunkline.errors; no grpc.RpcError leaves this module. Cancelling a task cancels its
    call, and asyncio.CancelledError passes through.
 3. Calls share at most 8 connections; see trunkline.pool.
+4. UNAVAILABLE before the first message is tried up to 4 times in all; see trunkline.connection.
 """
 
 import asyncio
@@ -89,7 +90,19 @@ class AsyncClient:
         request_id: str | None = None,
         **options: Unpack[CompletionOptions],
     ) -> Completion:
-        """The whole answer to `messages`, or to a `request` that holds all of it. Raises TrunklineError."""
+        """The whole answer to `messages`, or to a `request` that holds all of it. As trunkline.Client.complete.
+
+        Options (see trunkline.CompletionOptions): tools, tool_choice, response_format, temperature, top_p,
+        top_k, min_p, frequency_penalty, presence_penalty, max_output_tokens, stop, seed, reasoning_effort, logprobs,
+        labels, idempotency_key, provider_options, routing, timeouts, cache.
+
+        Raises TrunklineError for a call that fails, and TypeError or ValueError, which name the place, for arguments
+        that can't be understood. UNAVAILABLE is tried up to 4 times in all, over about 2 seconds.
+
+        For example:
+            async with trunkline.AsyncClient() as client:
+                print((await client.complete("fast", "Say hello.", timeout=60)).text)
+        """
         built = build_request(model, messages, request, options)
         start = self._connection.start(timeout, request_id)
         return Completion(await self._unary(start, built, lambda channel: channel.completion.Complete))
@@ -104,7 +117,20 @@ class AsyncClient:
         request_id: str | None = None,
         **options: Unpack[CompletionOptions],
     ) -> AsyncStream:
-        """The answer as it comes. Takes what `complete` takes; the deadline is for the whole stream, from now on."""
+        """The answer as it comes. Takes what `complete` takes; the deadline is for the whole stream, from now on.
+
+        Options (see trunkline.CompletionOptions): tools, tool_choice, response_format, temperature, top_p,
+        top_k, min_p, frequency_penalty, presence_penalty, max_output_tokens, stop, seed, reasoning_effort, logprobs,
+        labels, idempotency_key, provider_options, routing, timeouts, cache.
+
+        The stream raises TrunklineError where the call fails, also after a part of the answer. Before the first
+        message, UNAVAILABLE is tried up to 4 times in all, over about 2 seconds; after it, never again.
+
+        For example:
+            async with trunkline.AsyncClient() as client, client.stream("fast", "Count to five.") as stream:
+                async for piece in stream.text:
+                    print(piece, end="", flush=True)
+        """
         built = build_request(model, messages, request, options)
         start = self._connection.start(timeout, request_id)
         return AsyncStream(start.request_id, lambda: self._open_stream(start, built))

@@ -3,6 +3,7 @@
 1. Every call has a deadline and a request id.
 2. Failures are exceptions of trunkline.errors; no grpc.RpcError leaves this module.
 3. Calls share at most 8 connections; see trunkline.pool.
+4. UNAVAILABLE before the first message is tried up to 4 times in all; see trunkline.connection.
 """
 
 from collections.abc import Callable
@@ -72,7 +73,7 @@ class Client:
 
         `target` is "host:port" or "unix:/path"; without it TRUNKLINE_TARGET, then 127.0.0.1:50051. `api_key` is sent
         as a bearer token; without it TRUNKLINE_API_KEY. `timeout` is the deadline, in seconds, of calls that have none
-        of their own. `credentials` make the connection TLS.
+        of their own. `credentials` make the connection TLS. Raises ValueError for what can't be used.
         """
         self._connection = Connection.resolve(target, api_key, timeout, credentials)
         self._pool = Pool(lambda: _connect(self._connection), lambda channel: channel.grpc.close())
@@ -92,7 +93,49 @@ class Client:
         request_id: str | None = None,
         **options: Unpack[CompletionOptions],
     ) -> Completion:
-        """The whole answer to `messages`, or to a `request` that holds all of it. Raises TrunklineError."""
+        """The whole answer to `messages`, or to a `request` that holds all of it.
+
+        `messages` is the user's text, or a conversation: {"role": "user", "content": ...} and messages of the contract
+        such as `answer.message`. A content is text, a v1.Media or another block, or a list of them. `timeout` is in
+        seconds, for the whole call; `request_id` names it in the gateway's records, a new name is made without it.
+
+        Options (see trunkline.CompletionOptions): tools, tool_choice, response_format, temperature, top_p,
+        top_k, min_p, frequency_penalty, presence_penalty, max_output_tokens, stop, seed, reasoning_effort, logprobs,
+        labels, idempotency_key, provider_options, routing, timeouts, cache.
+
+        Raises TrunklineError for a call that fails, and TypeError or ValueError, which name the place, for arguments
+        that can't be understood. UNAVAILABLE is tried up to 4 times in all, over about 2 seconds.
+
+        For example:
+            import json
+            import trunkline
+
+            client = trunkline.Client()
+            weather = {
+                "name": "get_weather",
+                "description": "The weather in a city, now.",
+                "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
+            }
+            messages = [{"role": "user", "content": "Do I need an umbrella in Paris?"}]
+            try:
+                answer = client.complete("fast", messages, tools=[weather], timeout=60)
+                messages.append(answer.message)
+                for call in answer.tool_calls:
+                    result = {"sky": "rain", **json.loads(call.arguments_json)}
+                    messages.append({"role": "tool", "tool_call_id": call.id, "content": json.dumps(result)})
+                print(client.complete("fast", messages, tools=[weather], timeout=60).text)
+
+                schema = {"type": "object", "properties": {"city": {"type": "string"}}}
+                place = client.complete("fast", "Where is the Louvre?", response_format={"name": "p", "schema": schema})
+                print(json.loads(place.text)["city"])
+
+                picture = trunkline.v1.Media(uri="https://example.com/cat.png")
+                print(client.complete("fast", [{"role": "user", "content": ["What is it?", picture]}]).text)
+            except trunkline.RateLimited as error:
+                print(error.retry_after)
+            except trunkline.TrunklineError as error:
+                print(error.code, error.reason, error.request_id)
+        """
         built = build_request(model, messages, request, options)
         start = self._connection.start(timeout, request_id)
         return Completion(self._unary(start, built, lambda channel: channel.completion.Complete))
@@ -107,7 +150,37 @@ class Client:
         request_id: str | None = None,
         **options: Unpack[CompletionOptions],
     ) -> Stream:
-        """The answer as it comes. Takes what `complete` takes; the deadline is for the whole stream, from now on."""
+        """The answer as it comes. Takes what `complete` takes; the deadline is for the whole stream, from now on.
+
+        Options (see trunkline.CompletionOptions): tools, tool_choice, response_format, temperature, top_p,
+        top_k, min_p, frequency_penalty, presence_penalty, max_output_tokens, stop, seed, reasoning_effort, logprobs,
+        labels, idempotency_key, provider_options, routing, timeouts, cache.
+
+        The stream raises TrunklineError where the call fails, also after a part of the answer. Before the first
+        message, UNAVAILABLE is tried up to 4 times in all, over about 2 seconds; after it, never again.
+
+        For example:
+            import json
+            import trunkline
+
+            client = trunkline.Client()
+            weather = {"name": "get_weather", "parameters": {"type": "object"}}
+            messages = [{"role": "user", "content": "Do I need an umbrella in Paris?"}]
+            try:
+                while True:
+                    with client.stream("fast", messages, tools=[weather], timeout=60) as stream:
+                        for piece in stream.text:
+                            print(piece, end="", flush=True)
+                        answer = stream.collect()
+                    messages.append(answer.message)
+                    if not answer.tool_calls:
+                        break
+                    for call in answer.tool_calls:
+                        result = {"sky": "rain", **json.loads(call.arguments_json)}
+                        messages.append({"role": "tool", "tool_call_id": call.id, "content": json.dumps(result)})
+            except trunkline.TrunklineError as error:
+                print(error.code, error.reason, error.request_id)
+        """
         built = build_request(model, messages, request, options)
         start = self._connection.start(timeout, request_id)
         return Stream(start.request_id, lambda: self._open_stream(start, built))
