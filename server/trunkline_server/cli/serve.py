@@ -12,7 +12,11 @@ from trunkline_server import supervisor
 @click.command("serve")
 @click.option("--config", metavar="FILE", help="Model map. [TRUNKLINE_CONFIG; ./trunkline.yaml, else the built-in one]")
 @click.option(
-    "--listen", metavar="ADDRESS", multiple=True, help="host:port or unix:/path; repeat for more. [TRUNKLINE_LISTEN]"
+    "--listen",
+    metavar="ADDRESS",
+    multiple=True,
+    help="host:port, or unix:/path (whose mode is TRUNKLINE_UNIX_SOCKET_MODE, 0600); repeat for more. "
+    "[TRUNKLINE_LISTEN]",
 )
 @click.option("--probe-listen", metavar="ADDRESS", help='host:port of health probes, "" for none.')
 @click.option("--workers", metavar="N", help='Worker processes, or "auto" for one per CPU. [TRUNKLINE_WORKERS]')

@@ -37,6 +37,7 @@ _OF_KUBERNETES: Final = re.compile(
 )
 
 _WHOLE: Final = re.compile(r"[+-]?[0-9]{1,9}")
+_MODE: Final = re.compile(r"0?[67][0-7]{2}")
 _MIB: Final = 1024 * 1024
 _INT32_MAX: Final = 2**31 - 1
 
@@ -72,6 +73,12 @@ def _probe(value: object) -> object:
     if address.path:
         raise wrong("must be host:port", "Probes come over TCP; leave it empty to have none")
     return str(address)
+
+
+def _mode(value: object) -> object:
+    if not isinstance(value, str) or not _MODE.fullmatch(value):
+        raise wrong("must be an octal mode from 0600 to 0777", "Write 0660 to let its group connect too")
+    return f"0{value[-3:]}"
 
 
 def _workers(value: object) -> object:
@@ -120,6 +127,9 @@ class Settings(BaseSettings):
     """The model map. None: ./trunkline.yaml if there is one, else the one that is built in."""
     listen: Annotated[Addresses, BeforeValidator(_listen)] = ("127.0.0.1:50051",)
     """Where callers come in: "host:port", "[::1]:port" or "unix:/path"; in the environment separated by commas."""
+    unix_socket_mode: Annotated[str, BeforeValidator(_mode)] = "0600"
+    """Who may connect to Unix sockets, in octal. 0660: also the group of the gateway's user, or of the directory that
+    holds the socket if that hands its group on (chmod g+s)."""
     probe_listen: Annotated[str, BeforeValidator(_probe)] = "127.0.0.1:50052"
     """Where probes come in. Empty: nowhere."""
     workers: Annotated[int, BeforeValidator(_workers), Field(ge=1, le=MAX_WORKERS)] = 1

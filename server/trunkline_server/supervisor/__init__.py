@@ -51,7 +51,7 @@ def serve(
         settings = Settings.load(environ)
         log.set_up(role="supervisor", level=settings.log_level, json=json)
         configuration = Configuration(settings, environ, limits)
-        with Listeners(settings.listen) as listeners:
+        with Listeners(settings.listen, settings.unix_socket_mode) as listeners:
             if settings.probe_listen:
                 check_free(settings.probe_listen, "TRUNKLINE_PROBE_LISTEN")
             plan = Plan(settings=settings, ready_file=ready_file, limits=limits, modules=modules or Modules())

@@ -4,8 +4,9 @@
    with it a stale process would share the port unseen and steal calls.
 2. Then each port is held by a socket that is bound with SO_REUSEPORT and never listens: it gets no connection, and
    keeps the port ours while no worker is up. Port 0 becomes a number here.
-3. A Unix socket is served by worker 0 alone. A file that nobody answers on is removed at the start, ours at the end,
-   one that another process put in its place never.
+3. A Unix socket is served by worker 0 alone, which makes it for its user; whom else it is for is let in once it
+   serves. A file that nobody answers on is removed at the start, ours at the end, one that another process put in its
+   place never.
 """
 
 import contextlib
@@ -51,8 +52,9 @@ def check_free(address: str, setting: str) -> None:
 class Listeners:
     """Held addresses; leaving the context gives them back."""
 
-    def __init__(self, listen: Sequence[str]) -> None:
-        """Takes all addresses, or none and raises ListenFailed."""
+    def __init__(self, listen: Sequence[str], unix_mode: str = "0600") -> None:
+        """Takes all addresses, or none and raises ListenFailed. `unix_mode`: of socket files, in octal."""
+        self._unix_mode = int(unix_mode, base=8)
         self._held: list[socket.socket] = []
         self._files: dict[Path, tuple[int, int] | None] = {}
         addresses: list[str] = []
@@ -73,9 +75,11 @@ class Listeners:
         return tuple(address for address in self.addresses if index == 0 or not address.startswith(_UNIX))
 
     def note_files(self) -> None:
-        """Remembers which socket files are ours; each new worker 0 makes them anew."""
+        """Opens our socket files to whom they are for, and remembers them; each new worker 0 makes them anew."""
         for path in self._files:
             with contextlib.suppress(OSError):
+                if stat.S_ISSOCK(path.lstat().st_mode):
+                    path.chmod(self._unix_mode)
                 self._files[path] = _identity(path)
 
     def close(self) -> None:
