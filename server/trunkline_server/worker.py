@@ -91,7 +91,9 @@ class Worker:
             self._channel.send(control.Configured(generation=message.generation))
 
     async def _drain(self, app: App, server: grpc.aio.Server, drain: control.Drain) -> None:
-        logger.info("draining: {} open calls, {} s at most", len(app.calls), drain.delay_s + drain.grace_s)
+        self._channel.send(control.Heartbeat(in_flight=len(app.calls)))  # the supervisor tells of calls that are cut
+        count = log.counted(len(app.calls), "open call")
+        logger.info("draining: {}, {:g} s at most", count, drain.delay_s + drain.grace_s)
         self._tell(app, serving=False)
         await asyncio.sleep(drain.delay_s)
         app.health.end_watches()

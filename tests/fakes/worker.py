@@ -69,6 +69,8 @@ class Worker:
         return await asyncio.start_server(self.serve, host.strip("[]"), int(port), reuse_port=share_port)
 
     async def drain(self, drain: control.Drain, servers: list[asyncio.Server]) -> None:
+        self.channel.send(control.Heartbeat(in_flight=len(self.open)))
+        print(f"draining: {len(self.open)} open", file=sys.stderr, flush=True)
         await asyncio.sleep(drain.delay_s)
         for server in servers:
             server.close()

@@ -84,7 +84,7 @@ async def test_calls_of_a_real_worker_end_in_a_drain(tmp_path):
                 stream = CompletionStub(channel).StreamComplete(request, timeout=30)
                 events = list((await stream.read()).events)
                 gateway.signal()
-                await gateway.said("draining: 1 open calls")
+                await gateway.said("draining: 1 open call, ")
                 while (message := await stream.read()) is not grpc.aio.EOF:
                     events.extend(message.events)
             assert events[-1].finished.finish_reason == v1.FINISH_REASON_STOP

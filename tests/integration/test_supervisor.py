@@ -62,6 +62,14 @@ async def test_an_ipv6_and_a_unix_listener_are_served_beside_each_other(tmp_path
     assert not path.exists()
 
 
+@pytest.mark.parametrize(("modules", "wanted", "mode"), [(None, "660", 0o660), ({}, "0666", 0o666), ({}, "", 0o600)])
+async def test_a_unix_socket_is_open_to_whom_the_operator_wants(tmp_path, modules, wanted, mode):
+    """TRUNKLINE_UNIX_SOCKET_MODE says who may connect, from when the gateway serves; without it its user alone."""
+    path = tmp_path / "gate.sock"
+    async with Supervised(tmp_path, listen=f"unix:{path}", modules=modules, unix_socket_mode=wanted):
+        assert stat.S_IMODE(path.stat().st_mode) == mode
+
+
 async def test_a_stale_unix_socket_is_replaced(tmp_path):
     """A socket file that nobody answers on does not keep the gateway from starting."""
     path = tmp_path / "gate.sock"
@@ -395,21 +403,26 @@ async def test_a_stuck_worker_does_not_hold_the_drain(tmp_path):
         await call.ask("state")
         call.say("hang")
         gateway.signal()
-        await gateway.said("did not end in time and are killed")
+        await gateway.said("worker 0 did not end in time, and ")
         assert await gateway.exit_code() == 0
         call.close()
 
 
-async def test_a_second_sigint_stops_at_once(tmp_path):
-    """The first Ctrl-C drains; the second one cuts what is open."""
+@pytest.mark.parametrize(("calls", "cut"), [(1, "1 open call is cut"), (2, "2 open calls are cut")])
+async def test_a_second_sigint_stops_at_once(tmp_path, calls, cut):
+    """The first Ctrl-C drains; the second one cuts what is open and tells how much, which nobody needs a warning of."""
     async with Supervised(tmp_path) as gateway:
-        call = await gateway.call()
-        await call.ask("state")
+        opened = [await gateway.call() for _ in range(calls)]
+        for call in opened:
+            await call.ask("state")
         gateway.signal(signal.SIGINT)
-        await gateway.said("SIGINT: draining")
+        await gateway.said(f"draining: {calls} open")
         gateway.signal(signal.SIGINT)
-        await call.cut()
+        for call in opened:
+            await call.cut()
         assert await gateway.exit_code(within_s=3) == 0
+        assert gateway.count(f"| {cut}") == 1
+        assert gateway.count("WARNING") == 0
 
 
 # What it keeps to itself

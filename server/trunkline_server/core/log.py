@@ -26,6 +26,11 @@ def set_up(*, role: str, level: str = "INFO", json: bool = False) -> None:
         logger.add(sys.stderr, level=level, format=_text, backtrace=False, diagnose=False)
 
 
+def counted(number: int, noun: str) -> str:
+    """The number with its noun: "1 open call", "2 open calls"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def _flatten(record: "Record") -> None:
     record["extra"]["line"] = record["message"].replace("\r", "\\r").replace("\n", "\\n")
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from loguru import logger
 
+from trunkline_server.core import log
+
 
 class Announcement:
     """Made once the gateway serves, taken back when it ends."""
@@ -18,9 +20,8 @@ class Announcement:
         """`probe` is the probes' address, None without them."""
         if self._file:  # before the line in the log: who has read that may read the file
             self._write(self._file, {"listen": list(listen), "probe": probe, "pid": os.getpid()})
-        noun = "worker" if workers == 1 else "workers"
         probes = f"probes on {probe}" if probe else "no probes"
-        logger.info("serving on {}, {} {}, {}", ", ".join(listen), workers, noun, probes)
+        logger.info("serving on {}, {}, {}", ", ".join(listen), log.counted(workers, "worker"), probes)
 
     def take_back(self) -> None:
         """Removes the file."""

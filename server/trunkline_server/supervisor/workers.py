@@ -5,7 +5,7 @@ from functools import partial
 
 from loguru import logger
 
-from trunkline_server.core import control
+from trunkline_server.core import control, log
 from trunkline_server.supervisor.configuration import Configuration
 from trunkline_server.supervisor.keeper import Keeper
 from trunkline_server.supervisor.listeners import Listeners
@@ -83,7 +83,18 @@ class Workers:
         cut.cancel()
         if not ended.done():
             ended.cancel()
-            logger.warning("workers did not end in time and are killed: {}", self)
+            self._tell_cut(asked=at_once.is_set())
+
+    def _tell_cut(self, *, asked: bool) -> None:
+        """Says what is lost with the workers that are killed now; that they are is no wonder where it was asked for."""
+        left = [keeper for keeper in self._keepers if not keeper.is_over]
+        calls = sum(keeper.in_flight for keeper in left)
+        cut = f"{log.counted(calls, 'open call')} {'is' if calls == 1 else 'are'} cut"
+        if not asked:
+            names = ", ".join(keeper.name for keeper in left)
+            logger.warning("{} did not end in time, and {}", names, cut)
+        elif calls:
+            logger.info("{}", cut)
 
     async def end(self) -> None:
         """Kills those that are left."""
