@@ -47,7 +47,8 @@ class Messages:
 
     def write(self, messages: Sequence[v1.Message]) -> None:
         """Add these turns. Raises CapabilityMissing."""
-        for index, message in enumerate(messages):
+        # A slice of a repeated field is a list, which is gone through at half the price: here and below.
+        for index, message in enumerate(messages[:]):
             turn = self._turns.get(message.role)
             if turn is None:
                 raise missing(f"messages[{index}].role", "this provider knows no such role")
@@ -61,7 +62,7 @@ class Messages:
 
     def _instructions(self, role: str, place: int, message: v1.Message) -> None:
         parts = []
-        for index, block in enumerate(message.blocks):
+        for index, block in enumerate(message.blocks[:]):
             at = (place, index)
             if block.WhichOneof("kind") == "text":
                 parts.append(self._text(at, block))
@@ -71,7 +72,7 @@ class Messages:
 
     def _user(self, place: int, message: v1.Message) -> None:
         parts = []
-        for index, block in enumerate(message.blocks):
+        for index, block in enumerate(message.blocks[:]):
             at = (place, index)
             kind = block.WhichOneof("kind")
             if kind == "text":
@@ -85,7 +86,7 @@ class Messages:
     def _assistant(self, place: int, message: v1.Message) -> None:
         parts: list[dict[str, Any]] = []
         calls: list[dict[str, Any]] = []
-        for index, block in enumerate(message.blocks):
+        for index, block in enumerate(message.blocks[:]):
             at = (place, index)
             kind = block.WhichOneof("kind")
             if kind == "text":
@@ -105,7 +106,7 @@ class Messages:
     def _tool(self, place: int, message: v1.Message) -> None:
         if message.name:
             self.left_out.append(f"messages[{place}].name")
-        for index, block in enumerate(message.blocks):
+        for index, block in enumerate(message.blocks[:]):
             at = (place, index)
             if block.WhichOneof("kind") == "tool_result":
                 self._result(at, block)
@@ -115,7 +116,7 @@ class Messages:
     def _result(self, at: _At, block: v1.Block) -> None:
         result = block.tool_result
         parts = []
-        for index, inner in enumerate(result.blocks):
+        for index, inner in enumerate(result.blocks[:]):
             inner_at = (*at, index)
             kind = inner.WhichOneof("kind")
             if kind == "text":
