@@ -10,7 +10,6 @@ import h2.events
 import h2.settings
 from google.protobuf.message import Message
 
-
 MAX_FRAME = 16384
 """Bytes of a frame that any peer takes. A body has to fit the first window, 64 KiB."""
 

@@ -83,6 +83,17 @@ async def test_weights_that_can_not_be_loaded_end_the_start(tmp_path, name, cont
         assert str(path) in told
 
 
+async def test_what_llama_cpp_writes_is_json_where_the_log_is(tmp_path):
+    """Its reasons come as events of the local model, without its own times."""
+    (tmp_path / "cut.gguf").write_bytes(embedded().read_bytes()[:1_000_000])
+    config = with_gguf(tmp_path / "cut.gguf")
+    async with Supervised(tmp_path, config, modules=REAL_MODEL, wait=False, log_json="true") as gateway:
+        assert await gateway.exit_code() == 1
+        events = [json.loads(line) for line in gateway.lines[:-1]]
+    reasons = [event["message"] for event in events if event["role"] == "local model"]
+    assert "llama_model_load_from_file_impl: failed to load model" in reasons
+
+
 async def test_a_missing_extra_is_named_with_its_mend(tmp_path):
     """Without xllamacpp the gateway says what to install, and ends with code 1."""
     modules = STAND_INS | {"local_model": "tests.fakes.without_llama"}

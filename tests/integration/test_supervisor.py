@@ -425,7 +425,27 @@ async def test_a_second_sigint_stops_at_once(tmp_path, calls, cut):
         assert gateway.count("WARNING") == 0
 
 
+async def test_sighup_during_a_drain_is_answered(tmp_path):
+    """Who asks for a reload of a gateway that stops hears that there is none."""
+    async with Supervised(tmp_path) as gateway:
+        call = await gateway.call()
+        await call.ask("state")
+        gateway.signal()
+        await gateway.said("SIGTERM: draining")
+        gateway.signal(signal.SIGHUP)
+        await gateway.said("SIGHUP: the gateway stops, and the configuration stays as it is")
+        call.close()
+        assert await gateway.exit_code() == 0
+
+
 # What it keeps to itself
+
+
+@pytest.mark.parametrize(("given", "seen"), [({}, "NONE"), ({"GRPC_VERBOSITY": "INFO"}, "INFO")])
+async def test_the_log_of_grpcs_core_is_off_unless_the_operator_wants_it(tmp_path, given, seen):
+    """Children that load gRPC write nothing past the log, of which JSON readers would choke."""
+    async with Supervised(tmp_path, **given) as gateway:
+        assert [child.environ()["GRPC_VERBOSITY"] for child in gateway.children] == [seen] * 2
 
 
 async def test_no_key_is_in_argv_environment_or_log(tmp_path):

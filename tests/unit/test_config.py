@@ -248,7 +248,7 @@ def test_missing_file(tmp_path: Path) -> None:
     none = f"{tmp_path}/none.yaml"
     result = check(none)
     assert result.exit_code == 2
-    assert result.stderr == f"{none}: no such file. Name another\n"
+    assert result.stderr == f"{none}: no such file. Make it, or name another\n"
     result = check(TRUNKLINE_CONFIG=none)
     assert result.stderr == f"{none}: no such file. Make it, or name another with TRUNKLINE_CONFIG\n"
 

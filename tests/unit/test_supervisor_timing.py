@@ -1,10 +1,12 @@
-"""When the supervisor starts children again, and when it takes a file for changed."""
+"""When the supervisor starts children again, when it takes a file for changed, and how it tells what children write."""
 
+import asyncio
 import os
 import random
 
 from trunkline_server.supervisor.backoff import Backoff
 from trunkline_server.supervisor.limits import Limits
+from trunkline_server.supervisor.relay import MAX_LINE_BYTES, relay
 from trunkline_server.supervisor.watch import Watch
 
 
@@ -50,3 +52,15 @@ def test_a_file_of_the_same_size_and_age_is_seen_by_its_inode(tmp_path):
     assert [watch.changed(), watch.changed()] == [False, True]
     path.unlink()
     assert [watch.changed(), watch.changed()] == [False, True]
+
+
+async def test_what_a_child_writes_is_told_by_lines_of_bounded_length():
+    """Blank lines are left out, bytes that are no text are marked, and a line without end is told in pieces."""
+    told: list[str] = []
+    stream = asyncio.StreamReader()
+    stream.feed_data(b"one\n\n  \ntw\xff\r\n" + b"x" * 10_000 + b"\nlast")
+    stream.feed_eof()
+    await relay(stream, told.append)
+    assert [told[0], told[1], told[-1]] == ["one", "tw\ufffd", "last"]
+    assert "".join(told[2:-1]) == "x" * 10_000
+    assert max(map(len, told)) <= MAX_LINE_BYTES

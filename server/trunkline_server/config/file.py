@@ -81,7 +81,7 @@ def read(path: Path, named_by: str = "") -> str:
     """The text of a configuration file. `named_by`: what names another one. Raises ConfigError."""
     data, why = _bytes_of(path)
     if why:
-        raise _refusal(str(path), 0, why, f"Make it, or name another with {named_by}" if named_by else "Name another")
+        raise _refusal(str(path), 0, why, f"Make it, or name another{f' with {named_by}' if named_by else ''}")
     if len(data) > MAX_FILE_BYTES:
         raise _refusal(str(path), 0, f"more than {MAX_FILE_BYTES} bytes", "Split the models among gateways")
     text = data.decode("utf-8-sig", errors="replace")
