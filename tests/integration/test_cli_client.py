@@ -9,6 +9,7 @@ import select
 import signal
 import subprocess
 import sys
+from importlib import metadata
 
 import grpc
 import pytest
@@ -173,6 +174,16 @@ def test_models_are_a_table_or_json(gateway):
     assert listed[0]["deployments"][0]["state"] == "healthy"
 
 
+def test_models_elsewhere_than_on_a_terminal_are_lines(gateway):
+    """Piped, each model is one line under one head, without boxes; a column that is empty everywhere is dropped."""
+    gateway.models, gateway.features = ["a", "bcd"], []
+    assert run("models").stdout.splitlines() == [
+        "model  context  served by  description",
+        "a      8,192    fake/a     Model a",
+        "bcd    8,192    fake/bcd   Model bcd",
+    ]
+
+
 def test_health_exits_by_what_it_is_told(gateway):
     """health prints the status; only SERVING exits with 0."""
     result = run("health")
@@ -181,6 +192,60 @@ def test_health_exits_by_what_it_is_told(gateway):
     result = run("health", "--service", "trunkline.v1.Completion")
     assert (result.exit_code, result.stdout) == (1, "NOT_SERVING\n")
     assert run("health", "--service", "nothing").exit_code == 1
+
+
+def test_health_as_json_is_one_object(gateway):
+    """health --json says what was asked and what came, with the same exit codes; a failure is JSON too."""
+    gateway.status = 2
+    result = run("health", "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout) == {"target": gateway.target, "service": "", "status": "NOT_SERVING"}
+    assert json.loads(run("health", "--json", "--service", "no").stdout)["error"]["code"] == "NOT_FOUND"
+
+
+def test_chat_says_which_of_several_models_it_asks(gateway):
+    """Without -m the first model is asked, and a remark lists all; a name that nobody serves ends the chat at once."""
+    gateway.models = ["big", "small"]
+    result = run("chat", stdin="Hi\n")
+    assert (result.exit_code, result.stdout) == (0, "Hello\n")
+    assert "asking big; /model NAME asks another of big, small" in result.stderr
+    assert gateway.last.request.model == "big"
+    assert run("chat", "-m", "small", stdin="Hi\n").exit_code == 0
+    assert gateway.last.request.model == "small"
+    result = run("chat", "-m", "nope", stdin="Hi\n")
+    assert result.exit_code == 2
+    assert "nope is not served; models: big, small" in result.stderr
+    assert gateway.last.method == "ListModels"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has a device that is always full")
+@pytest.mark.parametrize("words", [["models"], ["complete", "Hi"], ["complete", "Hi", "--json"], ["version"]])
+def test_a_full_disk_is_told_in_a_sentence(gateway, words):
+    """Output that can't be written ends with exit code 1 and words, and without a traceback."""
+    with open("/dev/full", "wb") as full, spawn(*words, **NOTHING, stdout=full, stderr=subprocess.PIPE) as process:
+        _, complaint = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert complaint == b"error: the output can't be written: No space left on device\n"
+
+
+@pytest.mark.parametrize("words", [["models"], ["complete", "Hi"], ["version"]])
+def test_a_reader_that_goes_away_ends_the_command_quietly(gateway, words):
+    """A closed pipe ends with exit code 1 and without a word."""
+    ours, theirs = os.pipe()
+    os.close(ours)
+    try:
+        with spawn(*words, **NOTHING, stdout=theirs, stderr=subprocess.PIPE) as process:
+            _, complaint = process.communicate(timeout=20)
+    finally:
+        os.close(theirs)
+    assert (process.returncode, complaint) == (1, b"")
+
+
+def test_help_is_not_cut():
+    """Each command has its whole sentence in the list of commands, and the version is an option too."""
+    listed = run("--help").stdout
+    assert "..." not in listed.partition("Commands:")[2]
+    assert run("--version").stdout == f"trunkline {metadata.version('trunkline-server')}\n"
 
 
 def test_chat_keeps_the_conversation(gateway):
@@ -238,6 +303,7 @@ def spawn(*words, **streams):
             process.kill()
 
 
+NOTHING = {"stdin": subprocess.DEVNULL}
 STALLED = fake.play(fake.messages(fake.events("Hel", "lo")[:3]), then=fake.silence)
 
 
@@ -279,6 +345,26 @@ def read_until(terminal, *words):
         assert select.select([terminal], [], [], 20)[0], f"{words} did not come in {shown!r}"
         shown += os.read(terminal, 4096)
     return shown
+
+
+def test_ctrl_c_at_an_empty_prompt_says_how_to_end(gateway):
+    """With nothing typed an interrupt tells of Ctrl-D; with something typed it clears the line without a word."""
+    ours, theirs = pty.openpty()
+    env = os.environ | {"TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1"}
+    with spawn("chat", stdin=theirs, stdout=theirs, stderr=theirs, env=env) as process:
+        try:
+            os.close(theirs)
+            read_until(ours, READY)
+            os.write(ours, b"abc")
+            read_until(ours, b"abc")
+            os.write(ours, b"\x03")
+            assert b"Ctrl-D ends the chat" not in read_until(ours, READY)
+            os.write(ours, b"\x03")
+            read_until(ours, b"Ctrl-D ends the chat", READY)
+            os.write(ours, b"\x04")
+            assert process.wait(20) == 0
+        finally:
+            os.close(ours)
 
 
 READY = b"\x1b[?2004h"

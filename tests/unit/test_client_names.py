@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from datetime import timedelta
+from importlib import metadata
 
 import pytest
 from google.rpc import error_details_pb2, status_pb2
@@ -36,6 +37,12 @@ def test_every_public_name_is_there():
     assert set(trunkline.__all__) <= set(dir(trunkline))
     with pytest.raises(AttributeError, match="Clint"):
         _ = trunkline.Clint
+
+
+def test_the_package_tells_its_version():
+    """trunkline.__version__ is that of the installed distribution."""
+    assert trunkline.__version__ == metadata.version("trunkline")
+    assert "__version__" in dir(trunkline)
 
 
 def test_a_uuid7_is_as_the_rfc_shows_it():

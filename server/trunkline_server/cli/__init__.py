@@ -35,5 +35,6 @@ class _FromTable(click.Group):
 
 
 @click.group(cls=_FromTable, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="trunkline-server", prog_name="trunkline", message="%(prog)s %(version)s")
 def main() -> None:
     """The gRPC trunk line between your services and the language models they use."""

@@ -15,7 +15,7 @@ from prompt_toolkit import PromptSession
 
 import trunkline
 from trunkline import v1
-from trunkline_server.cli.models import the_model
+from trunkline_server.cli.models import served
 from trunkline_server.cli.output import (
     connect,
     gateway_options,
@@ -63,7 +63,7 @@ class Conversation:
 
 
 @click.command("chat")
-@click.option("-m", "--model", help="Name of the model. Not needed where only one is served.")
+@click.option("-m", "--model", metavar="NAME", help="Model to ask. Without it: the first that is served.")
 @click.option("--system", default="", metavar="TEXT", help="Instructions for the model.")
 @gateway_options
 @click.pass_context
@@ -72,13 +72,23 @@ def command(
 ) -> None:
     """Talk with a model. /help lists what can be typed besides questions."""
     with connect(target, timeout) as client, reported(client):
-        talk = Conversation(client=client, model=model or the_model(client), system=system)
+        talk = Conversation(client=client, model=_first_model(client, model), system=system)
         for line in _lines():
             if line in ("/quit", "/exit"):
                 break
             if line:
                 _turn(talk, line)
         context.exit(1 if talk.failed else 0)
+
+
+def _first_model(client: "trunkline.Client", wanted: str | None) -> str:
+    """The model to begin with. A wrong name is told before anything is typed."""
+    names = served(client)
+    if wanted is not None and wanted not in names:
+        raise click.UsageError(f"{wanted} is not served; models: {', '.join(names)}")
+    if wanted is None and len(names) > 1:
+        note(f"asking {names[0]}; /model NAME asks another of {', '.join(names)}")
+    return wanted or names[0]
 
 
 def _turn(talk: Conversation, line: str) -> None:
@@ -106,8 +116,9 @@ def _lines() -> Iterator[str]:
     while True:
         try:
             yield session.prompt().strip()
-        except KeyboardInterrupt:
-            continue  # at the prompt it clears the line
+        except KeyboardInterrupt:  # it clears the line
+            if not session.default_buffer.text:
+                note("Ctrl-D ends the chat")
         except EOFError:
             return
 
@@ -122,12 +133,12 @@ def _obey(talk: Conversation, line: str) -> None:
 
 
 def _model(talk: Conversation, name: str) -> None:
-    served = [model.name for model in talk.client.models()]
-    if name in served:
+    names = served(talk.client)
+    if name in names:
         talk.model = name
         note(f"now asking {name}")
     else:
-        note(f"{f'{name} is not served; ' if name else ''}models: {', '.join(served)}")
+        note(f"{f'{name} is not served; ' if name else ''}models: {', '.join(names)}")
 
 
 def _system(talk: Conversation, text: str) -> None:

@@ -36,7 +36,7 @@ _ENDINGS: Final = {
 
 @click.command("complete")
 @click.argument("prompt", required=False)
-@click.option("-m", "--model", help="Name of the model. Not needed where only one is served.")
+@click.option("-m", "--model", metavar="NAME", help="Model to ask. Not needed where one is served.")
 @click.option("--system", metavar="TEXT", help="Instructions for the model.")
 @click.option("--max-output-tokens", type=click.IntRange(min=1), metavar="N", help="Most tokens to generate.")
 @click.option("--temperature", type=float, metavar="T", help="0 is the likeliest token always.")

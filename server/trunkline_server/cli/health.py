@@ -2,18 +2,25 @@
 
 import click
 
-from trunkline_server.cli.output import connect, gateway_options, reported
+from trunkline_server.cli.output import connect, gateway_options, print_json, reported
 
 TIMEOUT_S = 5.0
 
 
 @click.command("health")
 @click.option("--service", default="", metavar="NAME", help="Full name of a service. Without it: the whole gateway.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @gateway_options
 @click.pass_context
-def command(context: click.Context, *, service: str, target: str | None, timeout: float | None) -> None:
-    """Print SERVING and exit with 0, or say what is wrong and exit with 1."""
-    with connect(target, timeout) as client, reported(client):
+def command(context: click.Context, *, service: str, as_json: bool, target: str | None, timeout: float | None) -> None:
+    """Say whether a gateway serves.
+
+    Prints SERVING and exits with 0, or says what is wrong and exits with 1.
+    """
+    with connect(target, timeout) as client, reported(client, as_json=as_json):
         status = client.health(service, timeout=TIMEOUT_S if timeout is None else timeout)
-    click.echo(status)
+        if as_json:
+            print_json({"target": client.target, "service": service, "status": status})
+        else:
+            click.echo(status)
     context.exit(0 if status == "SERVING" else 1)

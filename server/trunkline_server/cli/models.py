@@ -1,7 +1,12 @@
-"""`trunkline models`: what can be asked for."""
+"""`trunkline models`: what can be asked for.
+
+On a terminal a table that fits it; elsewhere one line for the head and one for each model, and nothing cut. Columns
+that nobody knows anything about are not shown.
+"""
 
 import sys
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
 
 import click
 from rich import box
@@ -12,8 +17,7 @@ import trunkline
 from trunkline import v1
 from trunkline_server.cli.output import connect, gateway_options, note, print_json, reported, word
 
-_WIDE = 1_000
-"""Columns where there is no terminal: nothing is cut or wrapped."""
+_COLUMNS: Final = ("model", "can", "context", "served by", "description")
 
 
 @click.command("models")
@@ -26,16 +30,22 @@ def command(*, as_json: bool, target: str | None, timeout: float | None) -> None
         if as_json:
             print_json([_as_dict(model) for model in models])
         elif models:
-            _console().print(_table(models))
+            _print(models)
         else:
             note(f"{client.target} serves no model that you may use")
 
 
-def the_model(client: "trunkline.Client") -> str:
-    """The one model that can complete. Asks to choose where there is not exactly one."""
+def served(client: "trunkline.Client") -> list[str]:
+    """Names of the models that can complete, at least one."""
     names = [model.name for model in client.models() if _completes(model)]
     if not names:
         raise click.ClickException(f"{client.target} serves no model that you may use")
+    return names
+
+
+def the_model(client: "trunkline.Client") -> str:
+    """The one model that can complete. Asks to choose where there is not exactly one."""
+    names = served(client)
     if len(names) > 1:
         raise click.UsageError(f"choose a model with -m: {', '.join(names)}")
     return names[0]
@@ -47,30 +57,40 @@ def _completes(model: v1.Model) -> bool:
     return not features or v1.FEATURE_COMPLETE in features or v1.FEATURE_STREAM in features
 
 
-def _console() -> Console:
-    return Console(
-        width=None if sys.stdout.isatty() else _WIDE, markup=False, highlight=False, emoji=False, soft_wrap=False
+def _print(models: list[v1.Model]) -> None:
+    rows = [_row(model) for model in models]
+    known = [index for index in range(len(_COLUMNS)) if any(row[index] for row in rows)]
+    head, *body = [[row[index] for index in known] for row in (_COLUMNS, *rows)]
+    if sys.stdout.isatty():
+        Console(markup=False, highlight=False, emoji=False).print(_table(head, body))
+    else:
+        for line in _lines([head, *body]):
+            click.echo(line)
+
+
+def _row(model: v1.Model) -> Sequence[str]:
+    capabilities = model.capabilities
+    return (
+        model.name,
+        ", ".join(_features(model)).replace("_", " "),
+        f"{capabilities.context_tokens:,}" if capabilities.HasField("context_tokens") else "",
+        ", ".join(_places(model)),
+        " ".join(model.description.split()),
     )
 
 
-def _table(models: list[v1.Model]) -> Table:
+def _table(head: Iterable[str], body: Iterable[Sequence[str]]) -> Table:
     table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("model", overflow="fold")
-    table.add_column("can", overflow="fold")
-    table.add_column("context", justify="right")
-    table.add_column("served by", overflow="fold")
-    table.add_column("description", overflow="fold")
-    for model in models:
-        capabilities = model.capabilities
-        context = f"{capabilities.context_tokens:,}" if capabilities.HasField("context_tokens") else ""
-        table.add_row(
-            model.name,
-            ", ".join(_features(model)).replace("_", " "),
-            context,
-            "\n".join(_places(model)),
-            model.description,
-        )
+    for name in head:
+        table.add_column(name, overflow="fold", justify="right" if name == "context" else "left")
+    for row in body:
+        table.add_row(*row)
     return table
+
+
+def _lines(rows: Sequence[Sequence[str]]) -> Iterable[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
 
 
 def _features(model: v1.Model) -> list[str]:

@@ -1,11 +1,12 @@
 """`trunkline version`: what is installed."""
 
-import json
 import platform
 from importlib import metadata
 from typing import Final
 
 import click
+
+from trunkline_server.cli.output import print_json, written
 
 _PARTS: Final = {"trunkline-server": "trunkline-server", "contract": "trunkline", "grpcio": "grpcio"}
 
@@ -17,8 +18,9 @@ def command(as_json: bool) -> None:
     versions = {part: metadata.version(name) for part, name in _PARTS.items()}
     versions["contract"] = f"trunkline.v1 ({versions['contract']})" if not as_json else versions["contract"]
     versions["python"] = platform.python_version()
-    if as_json:
-        click.echo(json.dumps(versions))
-        return
-    for part, version in versions.items():
-        click.echo(f"{part:<17} {version}")
+    with written():
+        if as_json:
+            print_json(versions)
+            return
+        for part, version in versions.items():
+            click.echo(f"{part:<17} {version}")
