@@ -301,6 +301,24 @@ def test_provider_tools() -> None:
     assert field_of(refused(asking(tools=[A, provider_tool("anthropic", "bash_1")]))) == "tools[1].provider"
 
 
+def test_members_travel_as_they_were_written() -> None:
+    """Numbers that no double holds reach the provider digit for digit, in a tool's settings and in options."""
+    numbers = b"[1180591620717411303424,0.1000000000000000055511151231257827,1e400,1.0]"
+    tool = provider_tool("openai", "custom", b'{"custom":{"name":"c","x":' + numbers + b"}}")
+    assert numbers in DIALECT.encode(asking(tools=[tool]), DEPLOYMENT, stream=False).body
+    request = asking(provider_options={"openai": b'{"x":' + numbers + b"}"})
+    assert numbers in DIALECT.encode(request, OPEN, stream=False).body
+
+
+def test_tools_of_a_shape_unknown() -> None:
+    """Settings in which no name can be found travel, and the tool is called by its type."""
+    for settings in (b"[]", b'{"name": 1}', b"7"):
+        tool = provider_tool("openai", "custom", b'{"custom":' + settings + b"}")
+        choice = v1.ToolChoice(mode=v1.TOOL_CHOICE_MODE_REQUIRED, allowed_tools=["custom"])
+        made = DIALECT.encode(asking(tools=[tool], tool_choice=choice), DEPLOYMENT, stream=False)
+        assert json.loads(made.body)["tools"] == [{"custom": json.loads(settings), "type": "custom"}]
+
+
 SMUGGLED = b'{}},"model":"gpt-5-pro","x":{"y":{}'
 
 

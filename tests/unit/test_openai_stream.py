@@ -228,6 +228,19 @@ def test_whole_call_in_one_piece() -> None:
     assert texts(response) == [("tool_call", '{"a": 1}'), ("tool_call", '{"b":2}')]
 
 
+def test_numbers_in_arguments_stay_as_written() -> None:
+    """Arguments that come as a value keep numbers that no double holds, whole and streamed; counts may be such."""
+    numbers = "[1180591620717411303424,0.1000000000000000055511151231257827,1e400,1.0]"
+    piece = chunk(call("@", index=0, id="x", name="f"), "tool_calls", usage={"prompt_tokens": 12.0})
+    data = piece.replace(b'"@"', b'{"n": ' + numbers.encode() + b"}")
+    streamed = answer(data, DONE)
+    whole = DIALECT.decode(data[len("data: ") :].replace(b'"delta"', b'"message"'), DEPLOYMENT)
+    for response in (streamed, whole):
+        assert texts(response) == [("tool_call", f'{{"n":{numbers}}}')]
+        assert response.message.blocks[0].tool_call.arguments_valid
+        assert response.finished.usage.input_tokens == 12
+
+
 def test_call_without_id_gets_one() -> None:
     """A call without an id gets one that its result can name, the same as in a whole answer."""
     response = answer(chunk(call("{}", index=0, name="f")), chunk(call("{}", index=1, name="g")), STOP)

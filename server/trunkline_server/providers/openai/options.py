@@ -8,6 +8,8 @@
 
 from typing import Final
 
+import msgspec
+
 from trunkline import v1
 from trunkline_server.core.errors import FieldViolation, ProviderOptionRefused
 from trunkline_server.providers.openai.jsontext import json_members
@@ -47,7 +49,7 @@ REFUSED: Final = _WRITTEN | _NOT_FOR_CALLERS
 
 def extra_members(
     request: v1.CompleteRequest, dialect: str, *, allowed: bool, left_out: list[str]
-) -> dict[str, object]:
+) -> dict[str, msgspec.Raw]:
     """The members to add to the body. Raises ProviderOptionRefused, or InvalidRequest for what is no JSON object."""
     options = request.provider_options
     left_out.extend(f'provider_options["{other}"]' for other in sorted(options) if other != dialect)

@@ -134,6 +134,8 @@ def _add_details(usage: v1.Usage, wire: dict[str, Any]) -> None:
 
 def _count(wire: Any, name: str) -> int | None:
     value = wire.get(name) if isinstance(wire, dict) else None
+    if isinstance(value, msgspec.Raw):  # with a fraction or an exponent: 12.0 is a count
+        value = float(bytes(value))
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return value if type(value) is int and 0 <= value <= _MAX_INT64 else None

@@ -2,6 +2,8 @@
 
 from typing import Any, Final
 
+import msgspec
+
 from trunkline import v1
 from trunkline_server.providers.openai.capability import missing
 from trunkline_server.providers.openai.jsontext import json_members, json_object
@@ -14,6 +16,12 @@ _MODES: Final = {
     v1.TOOL_CHOICE_MODE_NONE: "none",
     v1.TOOL_CHOICE_MODE_REQUIRED: "required",
 }
+
+
+class _Named(msgspec.Struct):
+    """Settings of a provider's tool, as far as they matter here."""
+
+    name: str | None = None
 
 
 class Tools:
@@ -60,11 +68,10 @@ class Tools:
         if tool.dialect != self._quirks.name:
             raise missing(path, "this tool is another dialect's; route the call to a provider that speaks it")
         config = json_members(tool.config_json, f"{path}.config_json") if tool.config_json else {}
-        settings = config.get(tool.type)
-        name = settings.get("name") if isinstance(settings, dict) else None
-        if isinstance(name, str):
+        name = _name_in(config.get(tool.type))
+        if name is not None:
             self._types[name] = tool.type
-        self._names.append(name if isinstance(name, str) else tool.type)
+        self._names.append(tool.type if name is None else name)
         return {**config, "type": tool.type}
 
     def _choose(self, choice: v1.ToolChoice) -> None:
@@ -99,3 +106,11 @@ class Tools:
         """A server that knows only the modes can't call what it isn't given."""
         tools = zip(self.members["tools"], self._names, strict=True)
         self.members["tools"] = [tool for tool, name in tools if name in names]
+
+
+def _name_in(settings: msgspec.Raw | None) -> str | None:
+    """The name that the settings of a provider's tool give it, if any."""
+    try:
+        return msgspec.json.decode(settings, type=_Named).name if settings else None
+    except msgspec.DecodeError:
+        return None  # settings of another shape, which the provider knows

@@ -2,6 +2,8 @@
 
 1. Whatever the bytes are, the outcome is one of these shapes or UpstreamMalformed.
 2. What compatible servers are known to send beside OpenAI's own shapes is taken: see the fields.
+3. A number with a fraction or an exponent, where any value may stand, is kept as the text it came in (msgspec.Raw):
+   as a float it might be another number, and it may be an argument of a tool.
 
 The shapes hold no cycles, so the garbage collector need not look at them.
 
@@ -37,7 +39,7 @@ class Function(msgspec.Struct, gc=False):
 
     name: str | None = None
     arguments: Any = None
-    """A JSON text; some servers send the value itself."""
+    """A JSON text; some servers send the value itself, whose numbers stay as they were written."""
 
 
 class Custom(msgspec.Struct, gc=False):
@@ -134,8 +136,12 @@ class Chunk(Answer, gc=False):
     """One chunk of a streamed answer: the same members, with delta for message."""
 
 
-_ANSWERS: Final = msgspec.json.Decoder(Answer)
-_CHUNKS: Final = msgspec.json.Decoder(Chunk)
+def _as_written(number: str) -> msgspec.Raw:
+    return msgspec.Raw(number.encode())
+
+
+_ANSWERS: Final = msgspec.json.Decoder(Answer, float_hook=_as_written)
+_CHUNKS: Final = msgspec.json.Decoder(Chunk, float_hook=_as_written)
 
 MAX_LENIENT_BYTES: Final = 256 * 1024
 """Above this an answer that is not quite JSON is refused: to mend it would hold up the loop."""
