@@ -55,6 +55,16 @@ async def test_a_gateway_that_is_away_for_a_second_costs_no_call(relay, ask):
     assert [getattr(answer, "text", answer) for answer in await asked] == ["Hello", "Hello"]
 
 
+@pytest.mark.parametrize(("calls", "length"), [(100, 2), (1, 3_000_000)], ids=["many", "large"])
+async def test_neither_many_calls_nor_a_large_one_are_given_up_early(relay, calls, length):
+    """A hundred calls at once outlast the second as one does, and so does a request with a picture's size."""
+    async with trunkline.AsyncClient(relay.target, timeout=20) as client:
+        asked = asyncio.gather(*(client.complete("m", "x" * length) for _ in range(calls)), return_exceptions=True)
+        await asyncio.sleep(AWAY_S)
+        await relay.open()
+        assert {getattr(answer, "text", repr(answer)) for answer in await asked} == {"Hello"}
+
+
 async def test_a_gateway_that_goes_away_between_calls_costs_no_call(relay):
     """A connection that was good and broke is made anew within the call."""
     await relay.open()

@@ -5,8 +5,8 @@
 3. Every message, both ways, is at most 64 MiB; a larger one fails with RESOURCE_EXHAUSTED.
 4. A call that fails with UNAVAILABLE before its first message is tried up to 4 times in all, with pauses of about 0.3,
    0.6 and 1 s, within its deadline: a gateway that restarts is back by then. The gateway's grpc-retry-pushback-ms
-   forbids it or says when. gRPC keeps 256 KiB of a request for repeats; a larger one is tried once. When many calls in
-   a row have failed, repeats stop until calls succeed again.
+   forbids it or says when. At most 8 MiB of a request are kept for that; a larger one is tried once. After about 500
+   failures without a success between them, repeats stop until calls succeed again.
 """
 
 import json
@@ -24,6 +24,7 @@ __all__ = ["CallStart", "Connection"]
 
 DEFAULT_TARGET: Final = "127.0.0.1:50051"
 MAX_MESSAGE_BYTES: Final = 64 * 1024 * 1024
+MAX_REPEATED_BYTES: Final = 8 * 1024 * 1024
 MAX_PORT: Final = 65_535
 _LOOPBACK: Final = ("127.", "localhost:", "[::1]:", "unix:", "unix-abstract:")
 
@@ -46,7 +47,8 @@ _SERVICE_CONFIG: Final = json.dumps(
                 },
             }
         ],
-        "retryThrottling": {"maxTokens": 100, "tokenRatio": 0.1},
+        # A failure takes one, a success gives one back; at half of them repeats stop. 1,000 is the most there can be.
+        "retryThrottling": {"maxTokens": 1_000, "tokenRatio": 1},
     }
 )
 
@@ -56,6 +58,8 @@ _OPTIONS: Final[tuple[tuple[str, str | int], ...]] = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.service_config", _SERVICE_CONFIG),
     ("grpc.enable_retries", 1),
+    # gRPC's own bound of 256 KiB would leave out every request with a picture.
+    ("grpc.per_rpc_retry_buffer_size", MAX_REPEATED_BYTES),
     # gRPC would wait a second and more between attempts to connect, and refuse calls meanwhile: a gateway that is back
     # has to be found while calls are being repeated.
     ("grpc.initial_reconnect_backoff_ms", 100),
