@@ -7,7 +7,7 @@ import random
 from trunkline_server.supervisor.backoff import Backoff
 from trunkline_server.supervisor.limits import Limits
 from trunkline_server.supervisor.relay import MAX_LINE_BYTES, relay
-from trunkline_server.supervisor.watch import Watch
+from trunkline_server.supervisor.watch import Watch, looks
 
 
 def test_waits_double_up_to_the_longest():
@@ -31,7 +31,7 @@ def test_a_change_counts_once_when_it_has_settled(tmp_path):
     """A file that is still being written is left alone; what came of it is told once."""
     path = tmp_path / "file"
     path.write_text("1")
-    watch = Watch([path])
+    watch = Watch([path], {})
     assert not watch.changed()
     path.write_text("22")
     assert not watch.changed()
@@ -47,7 +47,7 @@ def test_a_file_of_the_same_size_and_age_is_seen_by_its_inode(tmp_path):
     for each in (path, other):
         each.write_text("1")
         os.utime(each, ns=(0, 0))
-    watch = Watch([path])
+    watch = Watch([path], {})
     other.replace(path)
     assert [watch.changed(), watch.changed()] == [False, True]
     path.unlink()
@@ -64,3 +64,14 @@ async def test_what_a_child_writes_is_told_by_lines_of_bounded_length():
     assert [told[0], told[1], told[-1]] == ["one", "tw\ufffd", "last"]
     assert "".join(told[2:-1]) == "x" * 10_000
     assert max(map(len, told)) <= MAX_LINE_BYTES
+
+
+def test_a_change_while_the_file_was_read_is_seen(tmp_path):
+    """What the file looked like before it was read counts, not what it looks like when watching begins."""
+    path = tmp_path / "trunkline.yaml"
+    path.write_text("old")
+    seen = looks([path])
+    path.write_text("newer")
+    watch = Watch([path], seen)
+    assert watch.changed()
+    assert not watch.changed()

@@ -27,7 +27,7 @@ from trunkline_server.config import (
 )
 from trunkline_server.core import control
 from trunkline_server.supervisor.limits import Limits
-from trunkline_server.supervisor.watch import Watch
+from trunkline_server.supervisor.watch import Watch, looks
 
 
 class Configuration:
@@ -40,10 +40,11 @@ class Configuration:
         self._environ = environ
         self._limits = limits
         self.generation = 1
+        seen = looks(self._first_sources())
         self.document, self.local_model = self._read()
         self.local_model_at: control.LocalModelAt | None = None
         self._before: tuple[Document, LocalModelConfig | None] | None = None
-        self._watch = Watch(self._sources())
+        self._watch = Watch(self._sources(), seen)
         self._complaint = ""
         self._doubts: tuple[Problem, ...] = ()
         self._retry_at = 0.0
@@ -76,6 +77,7 @@ class Configuration:
         if asked:
             self._complaint = ""
         self._retry_at = now + self._limits.retry_bad_s
+        seen = looks(self._sources())
         try:
             document, local_model = self._read()
         except ConfigError as error:
@@ -92,7 +94,7 @@ class Configuration:
         self._before = self.document, self.local_model
         self.document, self.local_model = document, local_model
         self.generation += 1
-        self._watch = Watch(self._sources())
+        self._watch = Watch(self._sources(), seen)
         logger.info(
             "a new configuration was read, generation {}: {}, version {}",
             self.generation,
@@ -122,6 +124,10 @@ class Configuration:
     def _sources(self) -> tuple[Path, ...]:
         """What the document was read from; for the built-in one, the file that may yet appear."""
         return self.document.sources if self._path else (DEFAULT_FILE.absolute(), *self.document.sources)
+
+    def _first_sources(self) -> tuple[Path, ...]:
+        """What is known to be read before anything is."""
+        return ((self._path or DEFAULT_FILE).absolute(),)
 
     def _warn(self) -> None:
         """Tells the doubts about what is in effect that the one before did not raise too."""

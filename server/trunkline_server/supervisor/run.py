@@ -102,8 +102,11 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         while not self._stop.is_set():
             asked = await changes(self._configuration, self._reload, self._plan.limits)
-            if self._configuration.reload(loop.time(), asked=asked):
-                self._fit()
+            try:
+                if self._configuration.reload(loop.time(), asked=asked):
+                    self._fit()
+            except Exception as fault:  # noqa: BLE001 - a fault of ours must not end the following of files for good
+                logger.error("a new configuration could not be passed on: {}", type(fault).__name__)
 
     def _fit(self) -> None:
         """Makes children fit the configuration that is in effect now."""

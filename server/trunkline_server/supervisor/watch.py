@@ -1,32 +1,39 @@
 """Sees when files change, by looking at them: works on mounts and symlink swaps where notifications don't."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-_Look = tuple[tuple[int, int, int, int] | None, ...]
+Fingerprint = tuple[int, int, int, int] | None
+"""Device, inode, time of change and size; None for a file that is not there."""
 
 
 class Watch:
-    """What a set of files looked like. At most as many entries as there are files."""
+    """What a set of files looked like. At most as many entries as there are files.
 
-    def __init__(self, paths: Sequence[Path]) -> None:
+    `seen` is what some of them looked like before they were read: a change while they were read is seen as well.
+    """
+
+    def __init__(self, paths: Sequence[Path], seen: Mapping[Path, Fingerprint]) -> None:
         self._paths = tuple(paths)
-        self._settled = self._last = self._look()
+        self._last = looks(self._paths)
+        self._settled = {path: seen.get(path, look) for path, look in self._last.items()}
 
     def changed(self) -> bool:
         """True once per change, when two looks in a row saw the same: a file that is being written is left alone."""
-        now = self._look()
+        now = looks(self._paths)
         steady, self._last = now == self._last, now
         if not steady or now == self._settled:
             return False
         self._settled = now
         return True
 
-    def _look(self) -> _Look:
-        return tuple(_fingerprint(path) for path in self._paths)
+
+def looks(paths: Iterable[Path]) -> dict[Path, Fingerprint]:
+    """What files look like now."""
+    return {path: _fingerprint(path) for path in paths}
 
 
-def _fingerprint(path: Path) -> tuple[int, int, int, int] | None:
+def _fingerprint(path: Path) -> Fingerprint:
     try:
         status = path.stat()
     except OSError:
