@@ -434,11 +434,11 @@ def test_time_is_linear(make: Any, step: int) -> None:
     """Twice the bytes, up to 10 MB, take about twice the time."""
     half, whole = make(5_000_000), make(10_000_000)
     # What the work takes when nothing else is in its way is the best of interleaved runs. A busy machine needs more of
-    # them; time that grew with the square would give a ratio of 4 in each.
+    # them; time that grew with the square would give a ratio of 4 in each, and the bound is the middle of 2 and 4.
     befores, afters = [], []
     for _ in range(12):
         befores.append(run(half, step))
         afters.append(run(whole, step))
-        if len(afters) > 2 and min(afters) / min(befores) < 2.3:
+        if len(afters) > 2 and min(afters) / min(befores) < 2.8:
             break
-    assert min(afters) / min(befores) < 2.3
+    assert min(afters) / min(befores) < 2.8
