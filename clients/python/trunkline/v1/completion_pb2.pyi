@@ -203,7 +203,8 @@ class CompleteRequest(_message.Message):
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[_message_pb2.Message]:
         """The conversation so far, oldest first. Required, at most 4,096 messages with at most 16,384 blocks in all. A
-        ToolResult answers a ToolCall that stands before it, and the last message leaves no call unanswered.
+        ToolResult answers a ToolCall that stands before it, and every call is answered before the next turn that is not
+        ROLE_TOOL, and before the end.
         """
 
     @_builtins.property

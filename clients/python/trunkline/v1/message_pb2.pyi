@@ -175,7 +175,7 @@ class Block(_message.Message):
 
     @_builtins.property
     def logprobs(self) -> _containers.RepeatedCompositeFieldContainer[Global___TokenLogprob]:
-        """Log probabilities of the tokens of this block, where they were asked for."""
+        """Log probabilities of the tokens of this block, where they were asked for. No use in requests."""
 
     def __init__(
         self,
