@@ -7,7 +7,6 @@ import pytest
 import trunkline
 from tests.fakes import provider as fake
 from tests.running import one_provider, running
-from trunkline import v1
 
 
 @pytest.fixture
@@ -78,6 +77,6 @@ async def test_models_and_health(client):
     """models lists the configuration; health says SERVING."""
     (model,) = await client.models()
     assert model.name == "m"
-    assert v1.FEATURE_STREAM in model.capabilities.features
+    assert [place.name for place in model.deployments] == ["fake/fake-1"]
     assert await client.health() == "SERVING"
     assert await client.health("trunkline.v1.Completion") == "SERVING"
