@@ -216,6 +216,14 @@ def test_what_has_no_form_is_refused(message: v1.Message, field: str) -> None:
     assert field_of(error) == f"messages[0].{field}"
 
 
+def test_parameters_of_a_media_type_are_left_out() -> None:
+    """The data of media travel under the plain type, and parameters of the type are named."""
+    block = media(mime_type="image/png; q=1", data=b"1")
+    body, left_out = sent(asking(turn(v1.ROLE_USER, block)))
+    assert body["messages"][0]["content"][0]["image_url"] == {"url": "data:image/png;base64,MQ=="}
+    assert left_out == ("messages[0].blocks[0].media.mime_type",)
+
+
 def test_files_stay_at_their_provider() -> None:
     """A file id goes to the provider that holds the file, and to no other."""
     block = media(file_id="file-1")
@@ -366,7 +374,7 @@ def test_cache_hints_on_older_models(model: str) -> None:
     request.cache.ttl.seconds = 60
     body, left_out = sent(request, replace(DEPLOYMENT, upstream_model=model))
     assert body["messages"][0]["content"] == "s"
-    assert left_out == ("messages[0].blocks[0].cache_mark", "cache.ttl")
+    assert left_out == ("cache.ttl", "messages[0].blocks[0].cache_mark")
 
 
 def options(**members: Any) -> v1.CompleteRequest:
@@ -481,7 +489,20 @@ def test_local_model() -> None:
     assert [each["role"] for each in body["messages"]] == ["system", "assistant", "user"]
     assert body["messages"][1]["content"] == "No."
     assert (body["top_k"], body["min_p"], len(body["stop"])) == (40, 0.05, 8)
-    assert left_out == ("reasoning.effort", "cache.key")
+    assert left_out == ("reasoning.effort", "cache.key", "messages[1].blocks[0].text.is_refusal")
+
+
+def test_local_model_hears_of_no_tools() -> None:
+    """Calls of earlier turns are not sent where they would not reach the prompt; their results are, as texts."""
+    call = v1.Block(tool_call=v1.ToolCall(id="1", name="a", arguments_json=b"{}"))
+    result = v1.Block(tool_result=v1.ToolResult(tool_call_id="1", blocks=[text("rain")]))
+    request = asking(turn(v1.ROLE_ASSISTANT, call), turn(v1.ROLE_TOOL, result))
+    body, left_out = sent(request, LOCAL, dialect("local"))
+    assert body["messages"][:2] == [
+        {"role": "assistant", "content": ""},
+        {"role": "tool", "tool_call_id": "1", "content": "rain"},
+    ]
+    assert left_out == ("messages[0].blocks[0].tool_call",)
 
 
 @pytest.mark.parametrize(

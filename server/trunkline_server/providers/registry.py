@@ -16,7 +16,8 @@ __all__ = ["DIALECTS", "dialect"]
 _ALL: Final[tuple[Dialect, ...]] = (
     OpenAI(),
     # llama.cpp's server. It drops tools without a word: with SmolLM2's template they don't reach the prompt, and with a
-    # template that writes them there, a call that is required is not enforced (tried with xllamacpp 2026.10.11549). No
+    # template that writes them there, a call that is required is not enforced (tried with xllamacpp 2026.10.11549).
+    # Calls of earlier turns and names of participants don't reach SmolLM2's prompt either (seen in /apply-template). No
     # projector for media is loaded, so that it would answer each with a 500.
     OpenAI(
         Quirks(
@@ -24,6 +25,7 @@ _ALL: Final[tuple[Dialect, ...]] = (
             developer_role=False,
             refusal_parts=False,
             media=frozenset(),
+            names=False,
             tools=False,
             sampling=Quirks().sampling | {"top_k", "min_p"},
             reasoning_effort=False,

@@ -26,15 +26,28 @@ _DATA_OF: Final = {"pictures": "pictures", "sound": "WAV or MP3 sound", "documen
 """Kinds of media -> what of each is taken, in words."""
 
 
-def media_part(media: v1.Media, path: str, *, takes: Collection[str]) -> dict[str, Any]:
+def media_part(media: v1.Media, path: str, *, takes: Collection[str], left_out: list[str]) -> dict[str, Any]:
     """The content part for a media block.
 
-    `path` is the media's own, for errors; `takes` says which kinds the provider takes (Quirks.media). Raises
-    CapabilityMissing naming the field that has no form.
+    `path` is the media's own; `takes` says which kinds the provider takes (Quirks.media). Fields that the part has no
+    place for are named in `left_out`; the type of what is given by address or id only decides whether it is taken.
+    Raises CapabilityMissing naming the field that has no form.
     """
     if not takes:
         raise missing(path, "this provider takes text only; leave it out, or ask for another model")
-    mime = media.mime_type.partition(";")[0].strip().lower()
+    mime, _, parameters = media.mime_type.partition(";")
+    mime = mime.strip().lower()
+    if parameters:
+        left_out.append(f"{path}.mime_type")
+    part = _part(media, mime, path, takes)
+    if media.name and "filename" not in part.get("file", ()):
+        left_out.append(f"{path}.name")
+    if media.detail and "image_url" not in part:
+        left_out.append(f"{path}.detail")
+    return part
+
+
+def _part(media: v1.Media, mime: str, path: str, takes: Collection[str]) -> dict[str, Any]:
     match media.WhichOneof("source"):
         case "data":
             return _from_data(media, mime, path, takes)

@@ -1,8 +1,10 @@
 """The conversation as OpenAI's messages.
 
-1. Text, refusals, tool calls and tool results always travel; arguments travel byte for byte.
-2. What has no form is either refused, naming the field (a picture in a system turn), or left out and named (what only
-   the provider that made it can read: reasoning, signatures, opaque bytes). Nothing vanishes silently.
+1. Texts and results of tools always travel, and so do calls of tools where the provider has tools; arguments travel
+   byte for byte.
+2. What has no form is either refused, naming the field (a picture as the result of a tool), or left out and named: what
+   only the provider that made it can read (reasoning, signatures, opaque bytes), and what the wire has no place for
+   (log probabilities, the name of a result). Nothing vanishes silently.
 
 Within an assistant's turn the wire has two places only, content and tool calls: text comes first there.
 """
@@ -68,7 +70,7 @@ class Messages:
                 parts.append(self._text(at, block))
             else:
                 self._unfit(at, block)
-        self._add({"role": role, "content": _content(parts)}, message.name)
+        self._add({"role": role, "content": _content(parts)}, place, message.name)
 
     def _user(self, place: int, message: v1.Message) -> None:
         parts = []
@@ -81,7 +83,7 @@ class Messages:
                 parts.append(self._media(at, block))
             else:
                 self._unfit(at, block)
-        self._add({"role": "user", "content": _content(parts)}, message.name)
+        self._add({"role": "user", "content": _content(parts)}, place, message.name)
 
     def _assistant(self, place: int, message: v1.Message) -> None:
         parts: list[dict[str, Any]] = []
@@ -90,9 +92,11 @@ class Messages:
             at = (place, index)
             kind = block.WhichOneof("kind")
             if kind == "text":
-                parts.append(self._refusal(at, block) if block.text.is_refusal else self._text(at, block))
-            elif kind == "tool_call":
+                parts.append(self._said(at, block))
+            elif kind == "tool_call" and self._quirks.tools:
                 calls.append(self._call(at, block))
+            elif kind == "tool_call":
+                self._leave_out(at, block, "tool_call")
             elif kind == "media":
                 # Sound that the model spoke: its transcript is a text block beside it and does travel.
                 self._leave_out(at, block, "media")
@@ -101,7 +105,7 @@ class Messages:
         turn: dict[str, Any] = {"role": "assistant", "content": _content(parts) if parts or not calls else None}
         if calls:
             turn["tool_calls"] = calls
-        self._add(turn, message.name)
+        self._add(turn, place, message.name)
 
     def _tool(self, place: int, message: v1.Message) -> None:
         if message.name:
@@ -128,6 +132,8 @@ class Messages:
         if result.is_error:
             # The wire has no place for it; the model has to see from the text that the tool failed.
             self.left_out.append(f"{_path(at)}.tool_result.is_error")
+        if result.name:
+            self.left_out.append(f"{_path(at)}.tool_result.name")
         self._envelope(at, block, parts[-1] if parts else None)
         self.wire.append({"role": "tool", "tool_call_id": result.tool_call_id, "content": _content(parts)})
 
@@ -136,17 +142,23 @@ class Messages:
         part: dict[str, Any] = {"type": "text", "text": text.text}
         if text.citations:
             self.left_out.append(f"{_path(at)}.text.citations")
+        if text.is_refusal:
+            self.left_out.append(f"{_path(at)}.text.is_refusal")
         self._envelope(at, block, part)
         return part
 
-    def _refusal(self, at: _At, block: v1.Block) -> dict[str, Any]:
-        if not self._quirks.refusal_parts:
+    def _said(self, at: _At, block: v1.Block) -> dict[str, Any]:
+        """A text of the model's: only it can decline."""
+        text = block.text
+        if not text.is_refusal or not self._quirks.refusal_parts:
             return self._text(at, block)
+        if text.citations:
+            self.left_out.append(f"{_path(at)}.text.citations")
         self._envelope(at, block, None)
-        return {"type": "refusal", "refusal": block.text.text}
+        return {"type": "refusal", "refusal": text.text}
 
     def _media(self, at: _At, block: v1.Block) -> dict[str, Any]:
-        part = media_part(block.media, f"{_path(at)}.media", takes=self._quirks.media)
+        part = media_part(block.media, f"{_path(at)}.media", takes=self._quirks.media, left_out=self.left_out)
         maker = block.origin.provider
         if block.media.file_id and maker and maker != self._provider:
             raise missing(f"{_path(at)}.media.file_id", "the file is at another provider; send its data")
@@ -180,18 +192,22 @@ class Messages:
         self._envelope(at, block, None)
 
     def _envelope(self, at: _At, block: v1.Block, part: dict[str, Any] | None) -> None:
-        """What hangs on a block of any kind: its signature has no form, its cache mark has one on content parts."""
+        """What hangs on a block of any kind: only its cache mark has a form, and that on content parts."""
         if block.signature:
             self.left_out.append(f"{_path(at)}.signature")
+        if len(block.logprobs):
+            self.left_out.append(f"{_path(at)}.logprobs")
         if block.HasField("cache_mark"):
             if part is None or not self._breakpoints:
                 self.left_out.append(f"{_path(at)}.cache_mark")
             else:
                 part["prompt_cache_breakpoint"] = _breakpoint(block.cache_mark)
 
-    def _add(self, turn: dict[str, Any], name: str) -> None:
-        if name:
+    def _add(self, turn: dict[str, Any], place: int, name: str) -> None:
+        if name and self._quirks.names:
             turn["name"] = name
+        elif name:
+            self.left_out.append(f"messages[{place}].name")
         self.wire.append(turn)
 
 

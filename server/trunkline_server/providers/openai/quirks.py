@@ -37,8 +37,11 @@ class Quirks:
     """Whether refusals in the history have a content part of their own. If not, they are sent as text."""
     media: frozenset[str] = frozenset({"pictures", "sound", "documents"})
     """Which media a user's turn may hold. If none, media are refused as a whole."""
+    names: bool = True
+    """Whether names of participants reach the model. If not, they are left out."""
     tools: bool = True
-    """Whether tools reach the model. If not, they and rules for them are refused."""
+    """Whether tools reach the model. If not, they and rules for them are refused, and calls of earlier turns left
+    out."""
     tool_choice_objects: bool = True
     """Whether tool_choice may be an object. If not, tools that are not allowed are not sent at all."""
     sampling: frozenset[str] = frozenset({"temperature", "top_p", "frequency_penalty", "presence_penalty"})

@@ -66,8 +66,6 @@ def _body(request: v1.CompleteRequest, deployment: Deployment, quirks: Quirks, l
     tools = Tools(request, quirks)
     messages = Messages(quirks, deployment.provider.name, breakpoints=breakpoints, custom_tools=tools.custom)
     messages.write(request.messages)
-    left_out += messages.left_out
-    left_out += tools.left_out
     body: dict[str, Any] = {"model": deployment.upstream_model, "messages": messages.wire}
     body.update(tools.members)
     if request.HasField("response_format"):
@@ -79,6 +77,9 @@ def _body(request: v1.CompleteRequest, deployment: Deployment, quirks: Quirks, l
     if request.HasField("cache"):
         _add_cache(body, request.cache, quirks, left_out, breakpoints=breakpoints)
     _add_bounds(body, request, deployment.provider.max_tokens_key, quirks)
+    # Those of messages last: a replayed conversation may have many, and whoever shows them shows the first.
+    left_out += tools.left_out
+    left_out += messages.left_out
     return body
 
 
