@@ -7,7 +7,7 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 
 from trunkline import v1
-from trunkline_server.core.errors import InvalidRequest
+from trunkline_server.core.errors import InvalidRequest, ProviderOptionRefused
 from trunkline_server.services.validation import validate
 
 Spoil = Callable[[v1.CompleteRequest], object]
@@ -260,6 +260,17 @@ def test_all_are_told() -> None:
     with pytest.raises(InvalidRequest, match=r"^messages\[0\]\.role: .* \(and 1 more\)$") as caught:
         validate(request)
     assert [each.field for each in caught.value.violations] == ["messages[0].role", "max_output_tokens"]
+
+
+def test_options_of_a_dialect_that_there_is_not() -> None:
+    """A name that no dialect has is refused with its path and the names that there are; each of these is taken."""
+    request = whole()
+    request.provider_options.update({"opneai": b"{}", "local": b"{}"})
+    with pytest.raises(ProviderOptionRefused, match="local, openai") as caught:
+        validate(request)
+    assert [each.field for each in caught.value.violations] == ['provider_options["opneai"]']
+    del request.provider_options["opneai"]
+    validate(request)
 
 
 def test_results_may_come_one_by_one() -> None:

@@ -9,7 +9,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 from trunkline import v1
-from trunkline_server.core.errors import InvalidRequest
+from trunkline_server.core.errors import FieldViolation, InvalidRequest, ProviderOptionRefused
+from trunkline_server.providers.registry import DIALECTS
 from trunkline_server.services.conversation import Conversation
 from trunkline_server.services.violations import Violations
 
@@ -35,7 +36,10 @@ _TOOL_CHOICE_MODES: Final = frozenset(v1.ToolChoiceMode.values())
 
 
 def validate(request: v1.CompleteRequest) -> None:
-    """Returns if the request keeps the contract. Raises InvalidRequest with what it breaks, in order of the fields."""
+    """Returns if the request keeps the contract. Raises InvalidRequest with what it breaks, in order of the fields.
+
+    Raises ProviderOptionRefused for options of a dialect that there is not: every deployment would leave them out.
+    """
     violations = Violations()
     if not request.model:
         violations.add("model", "required; set it to a name that ListModels gives")
@@ -50,6 +54,7 @@ def validate(request: v1.CompleteRequest) -> None:
         _tool_choice(violations, request.tool_choice, request.tools)
     if violations.found:
         raise InvalidRequest(*violations.found)
+    _refuse_unknown_dialects(request.provider_options)
 
 
 def _model(violations: Violations, model: str) -> None:
@@ -195,6 +200,15 @@ def _provider_options(violations: Violations, options: Mapping[str, bytes]) -> N
             violations.add("provider_options", 'a key that names no dialect; use a name such as "openai"')
         else:
             violations.json_object(data, f'provider_options["{dialect}"]', MAX_PROVIDER_OPTION_BYTES)
+
+
+def _refuse_unknown_dialects(options: Mapping[str, bytes]) -> None:
+    for name in sorted(options):
+        if name not in DIALECTS:
+            known = ", ".join(sorted(DIALECTS))
+            raise ProviderOptionRefused(
+                FieldViolation(field=f'provider_options["{name}"]', description=f"no dialect of this name; use {known}")
+            )
 
 
 _SAMPLING: Final[dict[str, tuple[float, float]]] = {
