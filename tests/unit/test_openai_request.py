@@ -20,6 +20,7 @@ from trunkline_server.providers.registry import DIALECTS, dialect
 OPEN = replace(DEPLOYMENT, provider=replace(DEPLOYMENT.provider, allow_provider_options=True))
 NEWER = replace(DEPLOYMENT, upstream_model="gpt-5.6-mini")
 LOCAL = replace(DEPLOYMENT, provider=replace(DEPLOYMENT.provider, name="local", dialect="local"), upstream_model="smol")
+OPEN_LOCAL = replace(LOCAL, provider=replace(LOCAL.provider, allow_provider_options=True))
 
 
 def text(words: str, **more: Any) -> v1.Block:
@@ -428,7 +429,21 @@ def test_permission_comes_first() -> None:
         "background",
         "temperature",
         "prompt_cache_options",
-        "min_p",
+        # other words for these, of llama.cpp, vLLM and SGLang
+        "n_cmpl",
+        "n_predict",
+        "t_max_predict_ms",
+        "return_progress",
+        "best_of",
+        "use_beam_search",
+        "max_new_tokens",
+        "truncate_prompt_tokens",
+        "input_ids",
+        "lora_path",
+        "bootstrap_host",
+        "kv_transfer_params",
+        "session_params",
+        "rid",
     ],
 )
 def test_owned_members_are_refused(member: str) -> None:
@@ -456,7 +471,7 @@ def test_every_member_sent_is_owned() -> None:
         tools=[A],
         tool_choice=v1.ToolChoice(mode=v1.TOOL_CHOICE_MODE_AUTO, parallel=True),
         response_format=v1.ResponseFormat(json=v1.JsonFormat()),
-        sampling=v1.Sampling(temperature=1, top_p=1, top_k=1, min_p=0, frequency_penalty=0, presence_penalty=0),
+        sampling=v1.Sampling(temperature=1, top_p=1, frequency_penalty=0, presence_penalty=0),
         reasoning=v1.ReasoningConfig(effort=v1.REASONING_EFFORT_LOW),
         max_output_tokens=1,
         stop=["a"],
@@ -465,13 +480,35 @@ def test_every_member_sent_is_owned() -> None:
         cache=v1.CacheConfig(key="k"),
     )
     request.cache.ttl.seconds = 1
-    members = set(json.loads(DIALECT.encode(request, NEWER, stream=True).body))
-    request.ClearField("tools")
-    request.ClearField("tool_choice")
-    members |= set(json.loads(dialect("local").encode(request, LOCAL, stream=True).body))
-    assert len(members) > 20
+    members = json.loads(DIALECT.encode(request, NEWER, stream=True).body)
+    assert len(members) > 19
     for member in members:
         assert field_of(refused(options(**{member: 1}), OPEN)).endswith(f".{member}")
+    request.ClearField("tools")
+    request.ClearField("tool_choice")
+    request.sampling.MergeFrom(v1.Sampling(top_k=1, min_p=0))
+    for member in json.loads(dialect("local").encode(request, LOCAL, stream=True).body):
+        asked = asking(provider_options={"local": json.dumps({member: 1}).encode()})
+        assert field_of(refused(asked, OPEN_LOCAL, dialect("local"))).endswith(f".{member}")
+
+
+@pytest.mark.parametrize("field", ["top_k", "min_p"])
+def test_sampling_that_the_dialect_does_not_write(field: str) -> None:
+    """What would change the answer and can't be sent is refused; options may carry it to a server that knows it."""
+    error = refused(asking(sampling=v1.Sampling(**{field: 1})))
+    assert isinstance(error, CapabilityMissing)
+    assert field_of(error) == f"sampling.{field}"
+    assert sent(options(**{field: 1}), OPEN)[0][field] == 1
+    asked = asking(provider_options={"local": json.dumps({field: 1}).encode()})
+    assert field_of(refused(asked, OPEN_LOCAL, dialect("local"))) == f'provider_options["local"].{field}'
+
+
+def test_hints_that_the_dialect_does_not_write() -> None:
+    """Hints that a near-twin leaves out may be given to it in options."""
+    given = {"reasoning_effort": "low", "prompt_cache_key": "k", "prompt_cache_options": {}}
+    asked = asking(provider_options={"local": json.dumps(given).encode()})
+    body, _ = sent(asked, OPEN_LOCAL, dialect("local"))
+    assert {member: body[member] for member in given} == given
 
 
 def test_local_model() -> None:

@@ -45,9 +45,12 @@ class Quirks:
     tool_choice_objects: bool = True
     """Whether tool_choice may be an object. If not, tools that are not allowed are not sent at all."""
     sampling: frozenset[str] = frozenset({"temperature", "top_p", "frequency_penalty", "presence_penalty"})
-    """Fields of Sampling that are sent; they have the same names on the wire."""
+    """Fields of Sampling that are sent; they have the same names on the wire. The others are refused, since they would
+    change the answer; provider_options may carry them, as they may carry all that is not written (options.py)."""
     reasoning_effort: bool = True
+    """Whether reasoning.effort is sent. If not, it is left out."""
     cache_key: bool = True
+    """Whether cache.key is sent. If not, it is left out."""
     cache_breakpoints_since: tuple[int, int] | None = (5, 6)
     """The first GPT version that takes cache breakpoints. Earlier ones refuse the call for them, so hints to these are
     left out. None: no model takes any."""

@@ -1,8 +1,8 @@
 """A CompleteRequest as OpenAI's HTTP request.
 
 1. Unset is not sent: the provider's own defaults hold.
-2. What changes the answer and has no form here is refused, naming the field; hints that have none are left out, and
-   named in HttpRequest.left_out.
+2. What changes the answer and has no form here is refused, naming the field: sampling by ways that the provider does
+   not know, more stop sequences than it takes. Hints that have none are left out, and named in HttpRequest.left_out.
 3. Labels, routing, limits in time and the idempotency key are the gateway's own and never sent.
 
 Source of the format: the request types of the `openai` package, 3.54.
@@ -45,7 +45,7 @@ def encode_request(request: v1.CompleteRequest, deployment: Deployment, quirks: 
     provider = deployment.provider
     left_out: list[str] = []
     # Permission first: what a caller may not do is told before what the provider can't.
-    extra = extra_members(request, quirks.name, allowed=provider.allow_provider_options, left_out=left_out)
+    extra = extra_members(request, quirks, allowed=provider.allow_provider_options, left_out=left_out)
     body = _body(request, deployment, quirks, left_out)
     if stream:
         body["stream"] = True
@@ -71,7 +71,7 @@ def _body(request: v1.CompleteRequest, deployment: Deployment, quirks: Quirks, l
     if request.HasField("response_format"):
         _add_format(body, request.response_format)
     if request.HasField("sampling"):
-        _add_sampling(body, request.sampling, quirks, left_out)
+        _add_sampling(body, request.sampling, quirks)
     if request.HasField("reasoning"):
         _add_reasoning(body, request.reasoning, quirks, left_out)
     if request.HasField("cache"):
@@ -113,12 +113,12 @@ def _add_format(body: dict[str, Any], form: v1.ResponseFormat) -> None:
         body["response_format"] = {"type": "json_schema", "json_schema": schema}
 
 
-def _add_sampling(body: dict[str, Any], sampling: v1.Sampling, quirks: Quirks, left_out: list[str]) -> None:
+def _add_sampling(body: dict[str, Any], sampling: v1.Sampling, quirks: Quirks) -> None:
     for field, value in sampling.ListFields():
-        if field.name in quirks.sampling:
-            body[field.name] = value
-        else:
-            left_out.append(f"sampling.{field.name}")
+        if field.name not in quirks.sampling:
+            how = f'leave it out, or give it in provider_options["{quirks.name}"] if the server behind it knows it'
+            raise missing(f"sampling.{field.name}", f"this provider's dialect has no such way to sample; {how}")
+        body[field.name] = value
 
 
 def _add_reasoning(body: dict[str, Any], reasoning: v1.ReasoningConfig, quirks: Quirks, left_out: list[str]) -> None:
