@@ -288,6 +288,17 @@ def test_tool_choice(mode: "v1.ToolChoiceMode.ValueType", allowed: list[str], wi
     assert len(body["tools"]) == 3
 
 
+def test_choice_of_a_tool_without_a_name() -> None:
+    """A provider's tool that has no name is chosen by its type, and never as a function of that name."""
+    tools = [A, provider_tool("openai", "web_search")]
+    for mode, wire in ((v1.TOOL_CHOICE_MODE_AUTO, "auto"), (v1.TOOL_CHOICE_MODE_REQUIRED, "required")):
+        body, _ = sent(asking(tools=tools, tool_choice=v1.ToolChoice(mode=mode, allowed_tools=["web_search"])), OPEN)
+        assert body["tool_choice"] == {
+            "type": "allowed_tools",
+            "allowed_tools": {"mode": wire, "tools": [{"type": "web_search"}]},
+        }
+
+
 def test_rules_without_tools() -> None:
     """Rules for no tools are not sent, and a tool that must be called but is not there is refused."""
     choice = v1.ToolChoice(mode=v1.TOOL_CHOICE_MODE_AUTO, parallel=True)

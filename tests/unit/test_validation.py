@@ -273,6 +273,25 @@ def test_options_of_a_dialect_that_there_is_not() -> None:
     validate(request)
 
 
+def test_what_a_tool_is_called() -> None:
+    """A tool whose settings name it is allowed by that name and not by its type, which would name nothing."""
+    request = whole()
+    config = b'{"custom": {"name": "sql"}}'
+    request.tools.append(v1.Tool(provider=v1.ProviderTool(dialect="openai", type="custom", config_json=config)))
+    request.tool_choice.allowed_tools[:] = ["look", "sql"]
+    validate(request)
+    request.tool_choice.allowed_tools.append("custom")
+    assert [field for field, _ in violations_of(request)] == ["tool_choice.allowed_tools[2]"]
+
+
+def test_names_of_tools_are_their_own() -> None:
+    """A configured name that another tool has is refused: nobody could tell whose call it is."""
+    request = whole()
+    config = b'{"custom": {"name": "look"}}'
+    request.tools.append(v1.Tool(provider=v1.ProviderTool(dialect="openai", type="custom", config_json=config)))
+    assert [field for field, _ in violations_of(request)] == ["tools[3].provider.config_json"]
+
+
 def test_results_may_come_one_by_one() -> None:
     """Results of one turn's calls may stand in several messages, in any order."""
     calls = turn(v1.ROLE_ASSISTANT, call("c1"), call("c2"))

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from trunkline import v1
 from trunkline_server.core.errors import FieldViolation, InvalidRequest, ProviderOptionRefused
+from trunkline_server.core.tools import configured_name, tool_name
 from trunkline_server.providers.registry import DIALECTS
 from trunkline_server.services.conversation import Conversation
 from trunkline_server.services.violations import Violations
@@ -74,7 +75,7 @@ def _tools(violations: Violations, tools: Sequence[v1.Tool]) -> None:
         if kind == "function":
             _function(violations, tool.function, f"tools[{index}].function", names)
         elif kind == "provider":
-            _provider_tool(violations, tool.provider, f"tools[{index}].provider")
+            _provider_tool(violations, tool.provider, f"tools[{index}].provider", names)
         else:
             violations.add(f"tools[{index}]", "its kind is not set or not known; set function or provider")
         if tool.HasField("cache_mark") and tool.cache_mark.HasField("ttl"):
@@ -91,11 +92,15 @@ def _function(violations: Violations, function: v1.FunctionTool, where: str, nam
         violations.json_object(function.parameters_json_schema, f"{where}.parameters_json_schema")
 
 
-def _provider_tool(violations: Violations, tool: v1.ProviderTool, where: str) -> None:
+def _provider_tool(violations: Violations, tool: v1.ProviderTool, where: str, names: set[str]) -> None:
     violations.require(tool.dialect, f"{where}.dialect")
     violations.require(tool.type, f"{where}.type")
     if tool.config_json:
         violations.json_object(tool.config_json, f"{where}.config_json")
+        if name := configured_name(tool):
+            if name in names:
+                violations.add(f"{where}.config_json", "a tool before it has the same name; give each its own")
+            names.add(name)
 
 
 def _tool_choice(violations: Violations, choice: v1.ToolChoice, tools: Sequence[v1.Tool]) -> None:
@@ -106,10 +111,13 @@ def _tool_choice(violations: Violations, choice: v1.ToolChoice, tools: Sequence[
     elif len(tools) <= MAX_TOOLS and violations.count(
         len(choice.allowed_tools), "tool_choice.allowed_tools", MAX_TOOLS
     ):
-        known = {tool.function.name or tool.provider.type for tool in tools[:MAX_TOOLS]}
+        known = {tool_name(tool) for tool in tools} if choice.allowed_tools else ()
         for index, name in enumerate(choice.allowed_tools):
             if name not in known:
-                violations.add(f"tool_choice.allowed_tools[{index}]", "no tool of this name; add it to tools")
+                violations.add(
+                    f"tool_choice.allowed_tools[{index}]",
+                    "no tool is called so; write the name of a function, or a provider tool's configured name or type",
+                )
 
 
 def _response_format(violations: Violations, form: v1.ResponseFormat) -> None:

@@ -2,9 +2,8 @@
 
 from typing import Any, Final
 
-import msgspec
-
 from trunkline import v1
+from trunkline_server.core.tools import configured_name, tool_name
 from trunkline_server.providers.openai.capability import missing
 from trunkline_server.providers.openai.jsontext import json_members, json_object
 from trunkline_server.providers.openai.quirks import Quirks
@@ -18,30 +17,24 @@ _MODES: Final = {
 }
 
 
-class _Named(msgspec.Struct):
-    """Settings of a provider's tool, as far as they matter here."""
-
-    name: str | None = None
-
-
 class Tools:
     """The tools of one request. `members` go into the body; `custom` names tools that take free text."""
 
-    __slots__ = ("_names", "_quirks", "_types", "custom", "left_out", "members")
+    __slots__ = ("_names", "_quirks", "_references", "custom", "left_out", "members")
 
     def __init__(self, request: v1.CompleteRequest, quirks: Quirks) -> None:
         self._quirks = quirks
-        self._types: dict[str, str] = {}
-        """Name of a tool -> its type on the wire, for tools that have a name."""
-        self._names: list[str] = []
-        """Of each tool its name, or its type if it has none: what `allowed_tools` calls it."""
+        self._names = [tool_name(tool) for tool in request.tools]
+        """What `allowed_tools` calls each."""
+        self._references: dict[str, dict[str, Any]] = {}
+        """By what a tool is called, what stands for it on the wire where it is chosen."""
         self.left_out: list[str] = []
         self.members: dict[str, Any] = {}
         if not quirks.tools and (request.tools or request.HasField("tool_choice")):
             raise missing("tools", "this provider can't call tools; leave them out, or ask for another model")
         if request.tools:
             self.members["tools"] = [self._tool(index, tool) for index, tool in enumerate(request.tools)]
-        self.custom = frozenset(name for name, kind in self._types.items() if kind == "custom")
+        self.custom = frozenset(name for name, chosen in self._references.items() if "custom" in chosen)
         if request.HasField("tool_choice"):
             self._choose(request.tool_choice)
 
@@ -51,8 +44,7 @@ class Tools:
         if tool.WhichOneof("kind") == "provider":
             return self._provider_tool(index, tool.provider)
         function = tool.function
-        self._names.append(function.name)
-        self._types[function.name] = "function"
+        self._references[function.name] = {"type": "function", "function": {"name": function.name}}
         wire: dict[str, Any] = {"name": function.name}
         if function.description:
             wire["description"] = function.description
@@ -68,10 +60,10 @@ class Tools:
         if tool.dialect != self._quirks.name:
             raise missing(path, "this tool is another dialect's; route the call to a provider that speaks it")
         config = json_members(tool.config_json, f"{path}.config_json") if tool.config_json else {}
-        name = _name_in(config.get(tool.type))
-        if name is not None:
-            self._types[name] = tool.type
-        self._names.append(tool.type if name is None else name)
+        name = configured_name(tool)
+        chosen = self._references[name or tool.type] = {"type": tool.type}
+        if name:
+            chosen[tool.type] = {"name": name}
         return {**config, "type": tool.type}
 
     def _choose(self, choice: v1.ToolChoice) -> None:
@@ -93,24 +85,12 @@ class Tools:
         if not self._quirks.tool_choice_objects:
             self._keep_only(set(choice.allowed_tools))
             return mode
-        tools = [self._reference(name) for name in choice.allowed_tools]
-        if mode == "required" and len(tools) == 1:
-            return tools[0]
+        tools = [self._references[name] for name in choice.allowed_tools]
+        if mode == "required" and len(tools) == 1 and len(tools[0]) > 1:
+            return tools[0]  # the wire forces one tool by its name; one that has only a type is the only one allowed
         return {"type": "allowed_tools", "allowed_tools": {"mode": mode or "auto", "tools": tools}}
-
-    def _reference(self, name: str) -> dict[str, Any]:
-        kind = self._types.get(name, "function")
-        return {"type": kind, kind: {"name": name}}
 
     def _keep_only(self, names: set[str]) -> None:
         """A server that knows only the modes can't call what it isn't given."""
         tools = zip(self.members["tools"], self._names, strict=True)
         self.members["tools"] = [tool for tool, name in tools if name in names]
-
-
-def _name_in(settings: msgspec.Raw | None) -> str | None:
-    """The name that the settings of a provider's tool give it, if any."""
-    try:
-        return msgspec.json.decode(settings, type=_Named).name if settings else None
-    except msgspec.DecodeError:
-        return None  # settings of another shape, which the provider knows
