@@ -3,6 +3,7 @@
 import gc
 import json
 import time
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -171,8 +172,66 @@ def test_last_empty_line_may_be_missing() -> None:
 
 
 def test_done_without_finish_reason_is_broken() -> None:
-    """[DONE] alone does not make an answer whole."""
-    assert isinstance(failure(chunk({"content": "Hi"}), DONE), UpstreamBroken)
+    """[DONE] alone does not make an answer whole, and that is told at once, though the body may stay open."""
+    decoder = DIALECT.stream_decoder(DEPLOYMENT)
+    decoder.feed(chunk({"content": "Hi"}))
+    with pytest.raises(UpstreamBroken):
+        decoder.feed(DONE)
+
+
+def test_ending() -> None:
+    """From the finish reason on the answer counts as whole: what may be lacking is usage, and `end` does without."""
+    decoder = DIALECT.stream_decoder(DEPLOYMENT)
+    events = decoder.feed(chunk({"content": "Hi"}, ""))
+    assert not decoder.ending
+    events += decoder.feed(chunk({}, "stop"))
+    assert decoder.ending
+    assert not any(event.HasField("finished") for event in events)
+    finished = fold(events + decoder.end()).finished
+    assert (finished.finish_reason, finished.HasField("usage")) == (v1.FINISH_REASON_STOP, False)
+
+
+@given(st.lists(st.text("aä€🎈", max_size=3000), max_size=6), st.data())
+def test_offsets_are_bytes(pieces: list[str], data: st.DataObject) -> None:
+    """Wherever a citation points and however the text was split, its offsets are those of the same words in UTF-8."""
+    whole = "".join(pieces) or "x"
+    start, end = sorted((data.draw(st.integers(0, len(whole))), data.draw(st.integers(0, len(whole)))))
+    cited = {"type": "url_citation", "url_citation": {"url": "u", "start_index": start, "end_index": end}}
+    content = [chunk({"content": piece}) for piece in pieces if piece] or [chunk({"content": "x"})]
+    block = answer(*content, chunk({"annotations": [cited]}), STOP).message.blocks[0]
+    [citation] = block.text.citations
+    assert block.text.text.encode()[citation.start_offset : citation.end_offset].decode() == whole[start:end]
+
+
+def test_offsets_have_a_bound() -> None:
+    """A citation that points beyond the first 1,048,576 characters has no offsets, whole and streamed alike."""
+    piece, ends = "ä" * 300_000, (1 << 20, (1 << 20) + 1)
+    cited = [{"url_citation": {"url": "u", "start_index": 0, "end_index": end}} for end in ends]
+    streamed = answer(*[chunk({"content": piece})] * 4, chunk({"annotations": cited}), STOP)
+    message = {"content": piece * 4, "annotations": cited}
+    body = {"id": "c1", "model": "m", "choices": [{"message": message, "finish_reason": "stop"}]}
+    whole = DIALECT.decode(json.dumps(body).encode(), DEPLOYMENT)
+    for response in (streamed, whole):
+        first, second = response.message.blocks[0].text.citations
+        assert first.end_offset == 2 << 20
+        assert not second.HasField("end_offset")
+
+
+@pytest.mark.parametrize(("word", "most"), [("word ", 2_000), ("wörd ", 200_000)], ids=["ASCII", "others"])
+def test_little_is_kept_of_a_text(word: str, most: int) -> None:
+    """An open stream keeps nothing of a text in ASCII, and of others hardly more than their bytes."""
+    decoder = DIALECT.stream_decoder(DEPLOYMENT)
+    piece = chunk({"content": word})
+    decoder.feed(piece)
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for _ in range(20_000):
+            decoder.feed(piece)
+        kept = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert kept < most
 
 
 @pytest.mark.parametrize("finish", ["", None])

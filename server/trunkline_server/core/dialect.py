@@ -21,6 +21,11 @@ class StreamDecoder(Protocol):
         """What the provider has reported so far; None if nothing. For answers that are cut."""
         ...
 
+    @property
+    def ending(self) -> bool:
+        """True once the provider gave its finish reason: only usage may follow, and `end` gives a whole answer."""
+        ...
+
     def feed(self, data: bytes) -> list[v1.StreamEvent]:
         """Events that these bytes complete.
 

@@ -1,6 +1,7 @@
 """The parts of an answer that whole and streamed answers share, as the contract has them."""
 
 import binascii
+from array import array
 from base64 import b64decode
 from bisect import bisect_right
 from collections.abc import Iterable
@@ -170,43 +171,58 @@ def _matched_stop(choice: Choice) -> str:
 class TextOffsets:
     """Turns offsets in characters, as the provider counts, into offsets in UTF-8 bytes, as the contract does.
 
-    Text is added piece by piece and looked at only when an offset is asked for; each look costs one piece.
+    Most answers cite nothing, so little is kept: of a text in ASCII, whose offsets are equal, its length alone, and of
+    another its bytes from the first piece that is not ASCII, with marks about every STEP characters. Offsets beyond
+    MAX_CHARS are not told. A look costs two steps of text at most.
     """
 
-    __slots__ = ("_byte_starts", "_char_starts", "_pieces", "_unread")
+    __slots__ = ("_ascii", "_byte_marks", "_bytes", "_char_marks", "_chars")
 
-    _STEP: Final = 1024
+    STEP: Final = 1024
+    MAX_CHARS: Final = 1 << 20
 
     def __init__(self) -> None:
-        self._unread: list[str] = []
-        self._pieces: list[str] = []
-        self._char_starts = [0]
-        self._byte_starts = [0]
+        self._chars = 0
+        """Characters so far."""
+        self._ascii = 0
+        """So many of these stand before `_bytes`, a byte each."""
+        self._bytes = bytearray()
+        self._char_marks = array("Q")
+        """Where steps begin, in characters from the start of the text."""
+        self._byte_marks = array("Q")
+        """Where the same steps begin in `_bytes`."""
 
     def add(self, text: str) -> None:
         """Add what follows."""
-        self._unread.append(text)
+        text = text[: self.MAX_CHARS - self._chars]
+        if not self._bytes and text.isascii():
+            self._chars += len(text)
+            self._ascii = self._chars
+            return
+        for at in range(0, len(text), self.STEP):
+            self._keep(text[at : at + self.STEP])
+
+    def _keep(self, piece: str) -> None:
+        if not self._char_marks or self._chars - self._char_marks[-1] >= self.STEP:
+            self._char_marks.append(self._chars)
+            self._byte_marks.append(len(self._bytes))
+        self._bytes += piece.encode()
+        self._chars += len(piece)
 
     def span(self, start: Any, end: Any) -> tuple[int, int] | None:
-        """First byte and one past the last; None if this is no span of the text."""
-        self._read()
-        if type(start) is not int or type(end) is not int or not 0 <= start <= end <= self._char_starts[-1]:
+        """First byte and one past the last; None if this is no span of the text, or not told."""
+        if type(start) is not int or type(end) is not int or not 0 <= start <= end <= self._chars:
             return None
         return self._byte(start), self._byte(end)
 
     def _byte(self, char: int) -> int:
-        place = bisect_right(self._char_starts, char) - 1
-        rest = char - self._char_starts[place]
-        return self._byte_starts[place] + (len(self._pieces[place][:rest].encode()) if rest else 0)
-
-    def _read(self) -> None:
-        for text in self._unread:
-            for at in range(0, len(text), self._STEP):
-                piece = text[at : at + self._STEP]
-                self._pieces.append(piece)
-                self._char_starts.append(self._char_starts[-1] + len(piece))
-                self._byte_starts.append(self._byte_starts[-1] + len(piece.encode()))
-        self._unread.clear()
+        if char <= self._ascii:
+            return char
+        place = bisect_right(self._char_marks, char) - 1
+        first = self._byte_marks[place]
+        last = self._byte_marks[place + 1] if place + 1 < len(self._byte_marks) else len(self._bytes)
+        before = self._bytes[first:last].decode()[: char - self._char_marks[place]]
+        return self._ascii + first + len(before.encode())
 
 
 def citation_of(annotation: Any, offsets: TextOffsets | None) -> v1.Citation | None:

@@ -2,8 +2,11 @@
 
 1. The events are the same however the bytes are split. A failure comes after the events before it: from the call that
    would give no other event, which is the next one or `end`.
-2. Time is linear in the bytes; what is kept is bounded: 4 MiB for an event, 64 MiB for an answer, 1,024 blocks.
-3. Finished comes at [DONE] or at the end, and only if the provider gave a finish reason: usage may follow that.
+2. Time is linear in the bytes; what is kept is bounded: 4 MiB for an event, 64 MiB for an answer, 1,024 blocks. Of text
+   that was given as events only what citations may point into is kept, and that only if it is not ASCII: see
+   TextOffsets.
+3. Finished comes at [DONE] or at the end, and only if the provider gave a finish reason: usage may follow that. Without
+   one the answer is broken, at [DONE] at once.
 
 Blocks are started in order and stopped in order. Text, refusal and reasoning follow one another; tool calls, sound and
 its transcript grow side by side and are stopped at the end, because pieces of one may come after pieces of another.
@@ -111,6 +114,11 @@ class ChatStreamDecoder:
         """What the provider has reported; PARTIAL until it gave a finish reason."""
         return usage_of(self._usage, v1.USAGE_SOURCE_PROVIDER if self._ending else v1.USAGE_SOURCE_PARTIAL)
 
+    @property
+    def ending(self) -> bool:
+        """Whether the provider gave a finish reason."""
+        return self._ending is not None
+
     def feed(self, data: bytes) -> list[v1.StreamEvent]:
         """Events that these bytes complete. Raises UpstreamError."""
         if self._failure:
@@ -136,7 +144,7 @@ class ChatStreamDecoder:
             self._take_rest(events)
         if not self._finished:
             if self._ending is None:
-                raise UpstreamBroken("the provider broke off in the middle of an answer")
+                raise _broken()
             self._finish(events)
         return events
 
@@ -157,8 +165,9 @@ class ChatStreamDecoder:
             payload = payload.strip()
             if payload == b"[DONE]":
                 self._closed = True
-                if self._ending:
-                    self._finish(events)
+                if self._ending is None:
+                    raise _broken()
+                self._finish(events)
                 return
             if not payload:
                 return
@@ -368,6 +377,10 @@ class ChatStreamDecoder:
         finished.served_model = self._model
         events.append(v1.StreamEvent(finished=finished))
         self._finished = self._closed = True
+
+
+def _broken() -> UpstreamBroken:
+    return UpstreamBroken("the provider broke off in the middle of an answer")
 
 
 def _nameless() -> UpstreamMalformed:
