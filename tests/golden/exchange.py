@@ -26,7 +26,7 @@ from trunkline_server.core.deployment import Deployment
 from trunkline_server.core.dialect import Dialect, StreamDecoder
 from trunkline_server.core.errors import UpstreamError
 from trunkline_server.core.http import HttpRequest
-from trunkline_server.providers.registry import dialect
+from trunkline_server.providers.registry import DIALECTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +49,7 @@ class Exchange:
     @property
     def dialect(self) -> Dialect:
         """The dialect that it is an exchange of."""
-        return dialect(self.deployment.provider.dialect)
+        return DIALECTS[self.deployment.provider.dialect]
 
 
 def parse_http(data: bytes) -> bytes:

@@ -24,7 +24,7 @@ from trunkline import v1
 from trunkline_server.config.base_url import split_base_url
 from trunkline_server.core.deployment import Deployment, Provider
 from trunkline_server.core.secret import Secret
-from trunkline_server.providers.registry import DIALECTS, dialect
+from trunkline_server.providers.registry import DIALECTS
 
 HERE: Final = Path(__file__).parent
 _WHO: Final = "deployment.json"
@@ -131,6 +131,6 @@ def _json(path: Path) -> Any:
         raise _Faulty(f"{path.name} is not JSON: {error}") from error
 
 
-DIALECT: Final = dialect("openai")
+DIALECT: Final = DIALECTS["openai"]
 DEPLOYMENT: Final = _deployment(HERE / "openai" / _WHO, "openai")
 """Whom most tests of the dialect ask."""

@@ -14,6 +14,7 @@ from tests.golden.folders import find
 from tests.golden.judge import judge_request
 from trunkline import v1
 from trunkline.fold import fold
+from trunkline_server.services.validation import validate
 
 FOUND = find()
 ALL = FOUND.exchanges
@@ -42,7 +43,8 @@ def test_every_folder_is_an_exchange() -> None:
 
 @pytest.mark.parametrize("exchange", ALL, ids=_name)
 def test_request(exchange: Exchange) -> None:
-    """The caller's request becomes exactly the provider's HTTP request, whole and streamed."""
+    """The caller's request is valid, and becomes exactly the provider's HTTP request, whole and streamed."""
+    validate(exchange.request)
     wanted = {False: exchange.upstream_request, True: exchange.upstream_stream_request}
     assert any(wanted.values())
     for stream, request in wanted.items():

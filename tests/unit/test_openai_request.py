@@ -11,15 +11,16 @@ from tests.golden.judge import judge_request
 from trunkline import v1
 from trunkline_server.core.deployment import Deployment
 from trunkline_server.core.dialect import Dialect
-from trunkline_server.core.errors import CapabilityMissing, GatewayError, InvalidRequest, ProviderOptionRefused
+from trunkline_server.core.errors import CapabilityMissing, GatewayError, ProviderOptionRefused
 from trunkline_server.core.http import HttpRequest
 from trunkline_server.core.secret import Secret
 from trunkline_server.providers.openai import OpenAI, Quirks
-from trunkline_server.providers.registry import DIALECTS, dialect
+from trunkline_server.providers.registry import DIALECTS
 
 OPEN = replace(DEPLOYMENT, provider=replace(DEPLOYMENT.provider, allow_provider_options=True))
 NEWER = replace(DEPLOYMENT, upstream_model="gpt-5.6-mini")
 LOCAL = replace(DEPLOYMENT, provider=replace(DEPLOYMENT.provider, name="local", dialect="local"), upstream_model="smol")
+LOCAL_DIALECT = DIALECTS["local"]
 OPEN_LOCAL = replace(LOCAL, provider=replace(LOCAL.provider, allow_provider_options=True))
 
 
@@ -73,11 +74,9 @@ MARK = v1.CacheMark()
 
 
 def test_registry_names() -> None:
-    """Each dialect is found under its own name, and an unknown name is not."""
+    """Each dialect is found under its own name."""
     assert set(DIALECTS) >= {"openai", "local"}
-    assert all(dialect(name).name == name for name in DIALECTS)
-    with pytest.raises(KeyError):
-        dialect("morse")
+    assert all(each.name == name for name, each in DIALECTS.items())
 
 
 def test_least_request() -> None:
@@ -188,7 +187,6 @@ def test_arguments_travel_as_they_are() -> None:
 @pytest.mark.parametrize(
     ("message", "field"),
     [
-        (turn(v1.ROLE_SYSTEM, media(mime_type="image/png", data=b"1")), "blocks[0].media"),
         (turn(v1.ROLE_USER, media(mime_type="video/mp4", data=b"1")), "blocks[0].media.mime_type"),
         (turn(v1.ROLE_USER, media(mime_type="audio/flac", data=b"1")), "blocks[0].media.mime_type"),
         (
@@ -196,10 +194,6 @@ def test_arguments_travel_as_they_are() -> None:
             "blocks[0].media.uri",
         ),
         (turn(v1.ROLE_USER, media(mime_type="image/png", file_id="f")), "blocks[0].media.file_id"),
-        (turn(v1.ROLE_USER, media(mime_type="image/png")), "blocks[0].media.data"),
-        (turn(v1.ROLE_USER, v1.Block(tool_call=v1.ToolCall(id="a", name="f"))), "blocks[0].tool_call"),
-        (turn(v1.ROLE_USER, v1.Block()), "blocks[0]"),
-        (turn(v1.ROLE_UNSPECIFIED, text("x")), "role"),
         (
             turn(v1.ROLE_ASSISTANT, v1.Block(tool_call=v1.ToolCall(name="f", arguments_json=b"\xff"))),
             "blocks[0].tool_call.arguments_json",
@@ -299,14 +293,6 @@ def test_choice_of_a_tool_without_a_name() -> None:
         }
 
 
-def test_rules_without_tools() -> None:
-    """Rules for no tools are not sent, and a tool that must be called but is not there is refused."""
-    choice = v1.ToolChoice(mode=v1.TOOL_CHOICE_MODE_AUTO, parallel=True)
-    assert sent(asking(tool_choice=choice)) == sent(asking())
-    choice.mode = v1.TOOL_CHOICE_MODE_REQUIRED
-    assert field_of(refused(asking(tool_choice=choice))) == "tool_choice.mode"
-
-
 def test_provider_tools() -> None:
     """A tool of this dialect travels with its settings and keeps its type; one of another dialect is refused."""
     tools = [A, provider_tool("openai", "custom", b'{"type": "x", "custom": {"name": "c", "description": "d"}}')]
@@ -337,23 +323,6 @@ def test_tools_of_a_shape_unknown() -> None:
         choice = v1.ToolChoice(mode=v1.TOOL_CHOICE_MODE_REQUIRED, allowed_tools=["custom"])
         made = DIALECT.encode(asking(tools=[tool], tool_choice=choice), DEPLOYMENT, stream=False)
         assert json.loads(made.body)["tools"] == [{"custom": json.loads(settings), "type": "custom"}]
-
-
-SMUGGLED = b'{}},"model":"gpt-5-pro","x":{"y":{}'
-
-
-@pytest.mark.parametrize("schema", [SMUGGLED, b"[]", b"{", b'{"a":"\xff"}', b"{} {}", b"[" * 100_000])
-def test_json_texts_are_checked_before_they_are_embedded(schema: bytes) -> None:
-    """A text that is not one JSON object is refused, so that none can add members to the provider's request."""
-    schemas = v1.JsonSchemaFormat(name="s", schema=schema)
-    for request, field in (
-        (asking(tools=[function("f", parameters_json_schema=schema)]), "tools[0].function.parameters_json_schema"),
-        (asking(response_format=v1.ResponseFormat(json_schema=schemas)), "response_format.json_schema.schema"),
-        (asking(tools=[provider_tool("openai", "custom", schema)]), "tools[0].provider.config_json"),
-    ):
-        error = refused(request)
-        assert isinstance(error, InvalidRequest)
-        assert field_of(error) == field
 
 
 def test_cache_hints_on_newer_models() -> None:
@@ -470,12 +439,6 @@ def test_members_can_not_be_spelt_around() -> None:
     assert field_of(refused(request, OPEN)) == 'provider_options["openai"].service_tier'
 
 
-@pytest.mark.parametrize("data", [b"[]", b"{", b"", b"\xff"])
-def test_options_have_to_be_an_object(data: bytes) -> None:
-    """Options that are no JSON object are refused."""
-    assert field_of(refused(asking(provider_options={"openai": data}), OPEN)) == 'provider_options["openai"]'
-
-
 def test_every_member_sent_is_owned() -> None:
     """No member of a full request can be set by provider options as well."""
     request = asking(
@@ -498,9 +461,9 @@ def test_every_member_sent_is_owned() -> None:
     request.ClearField("tools")
     request.ClearField("tool_choice")
     request.sampling.MergeFrom(v1.Sampling(top_k=1, min_p=0))
-    for member in json.loads(dialect("local").encode(request, LOCAL, stream=True).body):
+    for member in json.loads(LOCAL_DIALECT.encode(request, LOCAL, stream=True).body):
         asked = asking(provider_options={"local": json.dumps({member: 1}).encode()})
-        assert field_of(refused(asked, OPEN_LOCAL, dialect("local"))).endswith(f".{member}")
+        assert field_of(refused(asked, OPEN_LOCAL, LOCAL_DIALECT)).endswith(f".{member}")
 
 
 @pytest.mark.parametrize("field", ["top_k", "min_p"])
@@ -511,14 +474,14 @@ def test_sampling_that_the_dialect_does_not_write(field: str) -> None:
     assert field_of(error) == f"sampling.{field}"
     assert sent(options(**{field: 1}), OPEN)[0][field] == 1
     asked = asking(provider_options={"local": json.dumps({field: 1}).encode()})
-    assert field_of(refused(asked, OPEN_LOCAL, dialect("local"))) == f'provider_options["local"].{field}'
+    assert field_of(refused(asked, OPEN_LOCAL, LOCAL_DIALECT)) == f'provider_options["local"].{field}'
 
 
 def test_hints_that_the_dialect_does_not_write() -> None:
     """Hints that a near-twin leaves out may be given to it in options."""
     given = {"reasoning_effort": "low", "prompt_cache_key": "k", "prompt_cache_options": {}}
     asked = asking(provider_options={"local": json.dumps(given).encode()})
-    body, _ = sent(asked, OPEN_LOCAL, dialect("local"))
+    body, _ = sent(asked, OPEN_LOCAL, LOCAL_DIALECT)
     assert {member: body[member] for member in given} == given
 
 
@@ -533,7 +496,7 @@ def test_local_model() -> None:
         cache=v1.CacheConfig(key="k"),
         stop=list("abcdefgh"),
     )
-    body, left_out = sent(request, LOCAL, dialect("local"))
+    body, left_out = sent(request, LOCAL, LOCAL_DIALECT)
     assert [each["role"] for each in body["messages"]] == ["system", "assistant", "user"]
     assert body["messages"][1]["content"] == "No."
     assert (body["top_k"], body["min_p"], len(body["stop"])) == (40, 0.05, 8)
@@ -545,7 +508,7 @@ def test_local_model_hears_of_no_tools() -> None:
     call = v1.Block(tool_call=v1.ToolCall(id="1", name="a", arguments_json=b"{}"))
     result = v1.Block(tool_result=v1.ToolResult(tool_call_id="1", blocks=[text("rain")]))
     request = asking(turn(v1.ROLE_ASSISTANT, call), turn(v1.ROLE_TOOL, result))
-    body, left_out = sent(request, LOCAL, dialect("local"))
+    body, left_out = sent(request, LOCAL, LOCAL_DIALECT)
     assert body["messages"][:2] == [
         {"role": "assistant", "content": ""},
         {"role": "tool", "tool_call_id": "1", "content": "rain"},
@@ -558,7 +521,6 @@ def test_local_model_hears_of_no_tools() -> None:
     [
         (asking(tools=[A]), "tools"),
         (asking(tools=[A], tool_choice=v1.ToolChoice(mode=v1.TOOL_CHOICE_MODE_REQUIRED)), "tools"),
-        (asking(tool_choice=v1.ToolChoice(mode=v1.TOOL_CHOICE_MODE_AUTO)), "tools"),
         (asking(turn(v1.ROLE_USER, text("x"), media(data=b"x", mime_type="image/png"))), "messages[0].blocks[1].media"),
         (asking(turn(v1.ROLE_USER, media(data=b"x", mime_type="audio/wav"))), "messages[0].blocks[0].media"),
         (asking(turn(v1.ROLE_USER, media(data=b"x", mime_type="application/pdf"))), "messages[0].blocks[0].media"),
@@ -571,7 +533,7 @@ def test_local_model_hears_of_no_tools() -> None:
 )
 def test_local_model_takes_text_only(request_: v1.CompleteRequest, field: str) -> None:
     """Tools, rules for them and media are refused for the local model: they can never work there."""
-    assert field_of(refused(request_, LOCAL, dialect("local"))) == field
+    assert field_of(refused(request_, LOCAL, LOCAL_DIALECT)) == field
 
 
 MODES = OpenAI(Quirks(tool_choice_objects=False, media=frozenset({"pictures"})))

@@ -262,6 +262,23 @@ def test_all_are_told() -> None:
     assert [each.field for each in caught.value.violations] == ["messages[0].role", "max_output_tokens"]
 
 
+SMUGGLED = b'{}},"model":"gpt-5-pro","x":{"y":{}'
+
+
+@pytest.mark.parametrize("data", [SMUGGLED, b"[]", b"{", b'{"a":"\xff"}', b"{} {}", b"[" * 100_000, b" "])
+def test_json_texts_are_json_objects(data: bytes) -> None:
+    """A text that is not one JSON object is refused wherever it stands: dialects embed what passes here unread."""
+    schema = v1.JsonSchemaFormat(name="s", schema=data)
+    for more, field in (
+        ({"tools": [function("f", data)]}, "tools[0].function.parameters_json_schema"),
+        ({"tools": [v1.Tool(provider=v1.ProviderTool(dialect="openai", type="t", config_json=data))]}, ""),
+        ({"response_format": v1.ResponseFormat(json_schema=schema)}, "response_format.json_schema.schema"),
+        ({"provider_options": {"openai": data}}, 'provider_options["openai"]'),
+    ):
+        request = v1.CompleteRequest(model="m", messages=[turn(v1.ROLE_USER, text())], **more)
+        assert [found for found, _ in violations_of(request)] == [field or "tools[0].provider.config_json"]
+
+
 def test_options_of_a_dialect_that_there_is_not() -> None:
     """A name that no dialect has is refused with its path and the names that there are; each of these is taken."""
     request = whole()

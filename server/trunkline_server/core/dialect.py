@@ -54,7 +54,10 @@ class Dialect(Protocol):
         ...
 
     def encode(self, request: v1.CompleteRequest, deployment: Deployment, *, stream: bool) -> HttpRequest:
-        """The provider's request. `request` is valid already (services/validation.py).
+        """The provider's request. `request` is valid already (services/validation.py), and that is relied on.
+
+        Which block stands in which turn, and that the caller's JSON texts are JSON objects, is not looked at again: the
+        texts are embedded as they are.
 
         Raises CapabilityMissing naming the field that the dialect can't carry, and ProviderOptionRefused naming the
         member of provider_options.

@@ -11,7 +11,7 @@ from typing import Final
 from trunkline_server.core.dialect import Dialect
 from trunkline_server.providers.openai import OpenAI, Quirks
 
-__all__ = ["DIALECTS", "dialect"]
+__all__ = ["DIALECTS"]
 
 _ALL: Final[tuple[Dialect, ...]] = (
     OpenAI(),
@@ -37,8 +37,4 @@ _ALL: Final[tuple[Dialect, ...]] = (
 )
 
 DIALECTS: Final[Mapping[str, Dialect]] = MappingProxyType({each.name: each for each in _ALL})
-
-
-def dialect(name: str) -> Dialect:
-    """The dialect of this name. Raises KeyError; the configuration is checked against DIALECTS."""
-    return DIALECTS[name]
+"""By name; the configuration and validation are checked against it."""

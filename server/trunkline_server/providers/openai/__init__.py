@@ -38,7 +38,7 @@ class OpenAI:
         return "openai"
 
     def encode(self, request: v1.CompleteRequest, deployment: Deployment, *, stream: bool) -> HttpRequest:
-        """The provider's request. Raises CapabilityMissing, ProviderOptionRefused or InvalidRequest."""
+        """The provider's request; the caller's is valid already. Raises CapabilityMissing or ProviderOptionRefused."""
         return encode_request(request, deployment, self._quirks, stream=stream)
 
     def decode(self, body: bytes, deployment: Deployment) -> v1.CompleteResponse:

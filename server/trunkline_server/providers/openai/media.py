@@ -53,10 +53,8 @@ def _part(media: v1.Media, mime: str, path: str, takes: Collection[str]) -> dict
             return _from_data(media, mime, path, takes)
         case "uri":
             return _from_uri(media, mime, path, takes)
-        case "file_id":
-            return _from_file(media, mime, path, takes)
         case _:
-            raise missing(f"{path}.data", "the media has no source; set data, uri or file_id")
+            return _from_file(media, mime, path, takes)
 
 
 def _from_data(media: v1.Media, mime: str, path: str, takes: Collection[str]) -> dict[str, Any]:

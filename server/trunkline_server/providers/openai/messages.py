@@ -51,10 +51,7 @@ class Messages:
         """Add these turns. Raises CapabilityMissing."""
         # A slice of a repeated field is a list, which is gone through at half the price: here and below.
         for index, message in enumerate(messages[:]):
-            turn = self._turns.get(message.role)
-            if turn is None:
-                raise missing(f"messages[{index}].role", "this provider knows no such role")
-            turn(index, message)
+            self._turns[message.role](index, message)
 
     def _system(self, place: int, message: v1.Message) -> None:
         self._instructions("system", place, message)
@@ -63,13 +60,7 @@ class Messages:
         self._instructions("developer" if self._quirks.developer_role else "system", place, message)
 
     def _instructions(self, role: str, place: int, message: v1.Message) -> None:
-        parts = []
-        for index, block in enumerate(message.blocks[:]):
-            at = (place, index)
-            if block.WhichOneof("kind") == "text":
-                parts.append(self._text(at, block))
-            else:
-                self._unfit(at, block)
+        parts = [self._text((place, index), block) for index, block in enumerate(message.blocks[:])]
         self._add({"role": role, "content": _content(parts)}, place, message.name)
 
     def _user(self, place: int, message: v1.Message) -> None:
@@ -82,7 +73,7 @@ class Messages:
             elif kind == "media":
                 parts.append(self._media(at, block))
             else:
-                self._unfit(at, block)
+                self._leave_out(at, block)
         self._add({"role": "user", "content": _content(parts)}, place, message.name)
 
     def _assistant(self, place: int, message: v1.Message) -> None:
@@ -95,13 +86,9 @@ class Messages:
                 parts.append(self._said(at, block))
             elif kind == "tool_call" and self._quirks.tools:
                 calls.append(self._call(at, block))
-            elif kind == "tool_call":
-                self._leave_out(at, block, "tool_call")
-            elif kind == "media":
-                # Sound that the model spoke: its transcript is a text block beside it and does travel.
-                self._leave_out(at, block, "media")
             else:
-                self._unfit(at, block)
+                # Media are sound that the model spoke: the transcript is a text beside it and does travel.
+                self._leave_out(at, block)
         turn: dict[str, Any] = {"role": "assistant", "content": _content(parts) if parts or not calls else None}
         if calls:
             turn["tool_calls"] = calls
@@ -111,24 +98,16 @@ class Messages:
         if message.name:
             self.left_out.append(f"messages[{place}].name")
         for index, block in enumerate(message.blocks[:]):
-            at = (place, index)
-            if block.WhichOneof("kind") == "tool_result":
-                self._result(at, block)
-            else:
-                self._unfit(at, block)
+            self._result((place, index), block)
 
     def _result(self, at: _At, block: v1.Block) -> None:
         result = block.tool_result
         parts = []
         for index, inner in enumerate(result.blocks[:]):
             inner_at = (*at, index)
-            kind = inner.WhichOneof("kind")
-            if kind == "text":
-                parts.append(self._text(inner_at, inner))
-            elif kind == "media":
+            if inner.WhichOneof("kind") != "text":
                 raise missing(f"{_path(inner_at)}.media", "this provider takes text only as the result of a tool")
-            else:
-                self._unfit(inner_at, inner)
+            parts.append(self._text(inner_at, inner))
         if result.is_error:
             # The wire has no place for it; the model has to see from the text that the tool failed.
             self.left_out.append(f"{_path(at)}.tool_result.is_error")
@@ -177,18 +156,8 @@ class Messages:
         # A call without arguments may have come back as an empty text, which some servers then fail to parse.
         return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments or "{}"}}
 
-    def _unfit(self, at: _At, block: v1.Block) -> None:
-        """A block that has no place in this turn: what only its maker reads is left out, anything else refused."""
-        kind = block.WhichOneof("kind")
-        if kind in ("reasoning", "provider_opaque", "citation"):
-            self._leave_out(at, block, kind)
-        else:
-            raise missing(
-                f"{_path(at)}.{kind}" if kind else _path(at), "this provider takes no such block in this turn"
-            )
-
-    def _leave_out(self, at: _At, block: v1.Block, kind: str) -> None:
-        self.left_out.append(f"{_path(at)}.{kind}")
+    def _leave_out(self, at: _At, block: v1.Block) -> None:
+        self.left_out.append(f"{_path(at)}.{block.WhichOneof('kind')}")
         self._envelope(at, block, None)
 
     def _envelope(self, at: _At, block: v1.Block, part: dict[str, Any] | None) -> None:

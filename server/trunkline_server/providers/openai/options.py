@@ -16,7 +16,7 @@ import msgspec
 
 from trunkline import v1
 from trunkline_server.core.errors import FieldViolation, ProviderOptionRefused
-from trunkline_server.providers.openai.jsontext import json_members
+from trunkline_server.providers.openai.jsontext import members_of
 from trunkline_server.providers.openai.quirks import Quirks
 
 __all__ = ["extra_members"]
@@ -73,7 +73,7 @@ def extra_members(
     path = f'provider_options["{dialect}"]'
     if not allowed:
         raise _refused(path, "this provider is not configured to take provider options; leave them out")
-    members = json_members(options[dialect], path)
+    members = members_of(options[dialect])
     refused = _refused_members(quirks)
     for member in members:
         if member in refused:

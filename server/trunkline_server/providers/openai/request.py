@@ -17,7 +17,7 @@ from trunkline import v1
 from trunkline_server.core.deployment import Deployment, Provider
 from trunkline_server.core.http import HttpRequest
 from trunkline_server.providers.openai.capability import missing
-from trunkline_server.providers.openai.jsontext import json_object
+from trunkline_server.providers.openai.jsontext import embedded
 from trunkline_server.providers.openai.messages import Messages
 from trunkline_server.providers.openai.options import extra_members
 from trunkline_server.providers.openai.quirks import Quirks
@@ -41,7 +41,7 @@ _GPT: Final = re.compile(r"gpt-(\d)(?:\.(\d{1,3}))?(?:-|$)")
 
 
 def encode_request(request: v1.CompleteRequest, deployment: Deployment, quirks: Quirks, *, stream: bool) -> HttpRequest:
-    """The provider's request. Raises CapabilityMissing, ProviderOptionRefused or InvalidRequest."""
+    """The provider's request; the caller's is valid already. Raises CapabilityMissing or ProviderOptionRefused."""
     provider = deployment.provider
     left_out: list[str] = []
     # Permission first: what a caller may not do is told before what the provider can't.
@@ -107,7 +107,7 @@ def _add_format(body: dict[str, Any], form: v1.ResponseFormat) -> None:
         schema: dict[str, Any] = {"name": wanted.name}
         if wanted.description:
             schema["description"] = wanted.description
-        schema["schema"] = json_object(wanted.schema, "response_format.json_schema.schema")
+        schema["schema"] = embedded(wanted.schema)
         if wanted.HasField("strict"):
             schema["strict"] = wanted.strict
         body["response_format"] = {"type": "json_schema", "json_schema": schema}

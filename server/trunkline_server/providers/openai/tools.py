@@ -5,7 +5,7 @@ from typing import Any, Final
 from trunkline import v1
 from trunkline_server.core.tools import configured_name, tool_name
 from trunkline_server.providers.openai.capability import missing
-from trunkline_server.providers.openai.jsontext import json_members, json_object
+from trunkline_server.providers.openai.jsontext import embedded, members_of
 from trunkline_server.providers.openai.quirks import Quirks
 
 __all__ = ["Tools"]
@@ -30,7 +30,7 @@ class Tools:
         """By what a tool is called, what stands for it on the wire where it is chosen."""
         self.left_out: list[str] = []
         self.members: dict[str, Any] = {}
-        if not quirks.tools and (request.tools or request.HasField("tool_choice")):
+        if request.tools and not quirks.tools:
             raise missing("tools", "this provider can't call tools; leave them out, or ask for another model")
         if request.tools:
             self.members["tools"] = [self._tool(index, tool) for index, tool in enumerate(request.tools)]
@@ -49,17 +49,16 @@ class Tools:
         if function.description:
             wire["description"] = function.description
         if function.parameters_json_schema:
-            path = f"tools[{index}].function.parameters_json_schema"
-            wire["parameters"] = json_object(function.parameters_json_schema, path)
+            wire["parameters"] = embedded(function.parameters_json_schema)
         if function.HasField("strict"):
             wire["strict"] = function.strict
         return {"type": "function", "function": wire}
 
     def _provider_tool(self, index: int, tool: v1.ProviderTool) -> dict[str, Any]:
-        path = f"tools[{index}].provider"
         if tool.dialect != self._quirks.name:
-            raise missing(path, "this tool is another dialect's; route the call to a provider that speaks it")
-        config = json_members(tool.config_json, f"{path}.config_json") if tool.config_json else {}
+            text = "this tool is another dialect's; route the call to a provider that speaks it"
+            raise missing(f"tools[{index}].provider", text)
+        config = members_of(tool.config_json) if tool.config_json else {}
         name = configured_name(tool)
         chosen = self._references[name or tool.type] = {"type": tool.type}
         if name:
@@ -67,11 +66,6 @@ class Tools:
         return {**config, "type": tool.type}
 
     def _choose(self, choice: v1.ToolChoice) -> None:
-        """Without tools there is nothing to choose, and the provider refuses rules for nothing."""
-        if "tools" not in self.members:
-            if choice.mode == v1.TOOL_CHOICE_MODE_REQUIRED:
-                raise missing("tool_choice.mode", "a tool has to be called and none is given; add tools")
-            return
         wire = self._choice(choice)
         if wire is not None:
             self.members["tool_choice"] = wire
