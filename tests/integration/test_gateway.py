@@ -257,6 +257,28 @@ async def test_an_error_inside_a_stream_is_told_at_once(provider, channel):
     assert (caught.value.code(), reason(caught.value)) == (grpc.StatusCode.UNAVAILABLE, "UPSTREAM_FAILED")
 
 
+@pytest.mark.parametrize("how", ["silence", "cut"])
+async def test_an_answer_whose_finish_reason_came_is_whole(provider, channel, how):
+    """A provider that then says no more, or breaks off, owes nothing but usage: it is not known, and not invented."""
+    frames = b"".join(fake.Answer(text="a b c").frames(3)[:-2])
+
+    async def script(request, send):
+        await send.head(200, {"content-type": "text/event-stream"})
+        await send.chunk(frames)
+        if how == "silence":
+            await send.stall()
+        send.close()
+
+    provider.script = script
+    request = ask()
+    request.timeouts.idle.FromMilliseconds(100)
+    answer = fold(await events_of(completion(channel).StreamComplete(request, timeout=5)))
+    assert answer.message.blocks[0].text.text == "a b c"
+    assert answer.finished.finish_reason == v1.FINISH_REASON_STOP
+    assert not answer.finished.HasField("usage")
+    assert len(provider.requests) == 1
+
+
 async def test_an_idle_provider_ends_the_call(provider, channel):
     """After the first content silence is bounded by the caller's idle limit."""
     provider.script = fake.stream(fake.Answer(text="a b c d"), chunks=4, stall_after=2)

@@ -25,6 +25,7 @@ from trunkline_server.core.errors import (
     FirstTokenTimeout,
     GatewayError,
     IdleTimeout,
+    UpstreamBroken,
     UpstreamMalformed,
 )
 from trunkline_server.core.faults import FaultLog
@@ -37,6 +38,8 @@ from trunkline_server.upstream import Upstream, UpstreamResponse
 OK: Final = 200
 MAX_ERROR_BODY: Final = 64 * 1024
 """Bytes of a failed answer that are read; the rest is cut."""
+ENDING_S: Final = 2.0
+"""How long usage is waited for after the finish reason."""
 ERROR_BODY_S: Final = 1.0
 """How long they are waited for: the status alone says enough to go elsewhere."""
 
@@ -184,8 +187,15 @@ class Router:
         held: list[v1.StreamEvent] = []
         has_content = False
         while True:
-            data = await self._read(response, until, silent_until)
+            try:
+                data = await self._read(response, until, silent_until)
+            except (IdleTimeout, UpstreamBroken):
+                if not decoder.ending:
+                    raise
+                data = b""  # the answer is whole; usage, which might have followed, does not come
             events = decoder.feed(data) if data else decoder.end()
+            if decoder.ending:
+                until, silent_until = math.inf, self._clock() + min(idle_s, ENDING_S)
             if not has_content:
                 held += events
                 if not any(_is_content(event) for event in events):
@@ -200,7 +210,8 @@ class Router:
                 if finished:
                     return
                 decoder.feed(b"")  # a failure that stood behind these events is told now, and not at the next byte
-            until, silent_until = math.inf, self._clock() + idle_s
+            if not decoder.ending:
+                until, silent_until = math.inf, self._clock() + idle_s
 
     async def _open(self, dialect: Dialect, http: HttpRequest, until: float, trying: Attempt) -> UpstreamResponse:
         """A response with status 200. Raises what another status means."""
