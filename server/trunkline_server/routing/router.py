@@ -187,13 +187,7 @@ class Router:
         held: list[v1.StreamEvent] = []
         has_content = False
         while True:
-            try:
-                data = await self._read(response, until, silent_until)
-            except (IdleTimeout, UpstreamBroken):
-                if not decoder.ending:
-                    raise
-                data = b""  # the answer is whole; usage, which might have followed, does not come
-            events = decoder.feed(data) if data else decoder.end()
+            events = await self._events(response, decoder, until, silent_until)
             if decoder.ending:
                 until, silent_until = math.inf, self._clock() + min(idle_s, ENDING_S)
             if not has_content:
@@ -212,6 +206,18 @@ class Router:
                 decoder.feed(b"")  # a failure that stood behind these events is told now, and not at the next byte
             if not decoder.ending:
                 until, silent_until = math.inf, self._clock() + idle_s
+
+    async def _events(
+        self, response: UpstreamResponse, decoder: StreamDecoder, until: float, silent_until: float
+    ) -> list[v1.StreamEvent]:
+        """What the next bytes decode to, or the end of the body."""
+        try:
+            data = await self._read(response, until, silent_until)
+        except (IdleTimeout, UpstreamBroken):
+            if not decoder.ending:
+                raise
+            data = b""  # the answer is whole; usage, which might have followed, does not come
+        return decoder.feed(data) if data else decoder.end()
 
     async def _open(self, dialect: Dialect, http: HttpRequest, until: float, trying: Attempt) -> UpstreamResponse:
         """A response with status 200. Raises what another status means."""
