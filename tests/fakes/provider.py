@@ -514,7 +514,7 @@ def flood(total: int, *, head: bytes | None = None, piece: bytes = b"x" * 65536)
     `head` replaces the head; whatever it is, nothing but `piece`, again and again, follows it.
     """
     count = math.ceil(total / len(piece))
-    opening = head or _head(200, {"content-length": str(count * len(piece))})
+    opening = _head(200, {"content-length": str(count * len(piece))}) if head is None else head
 
     async def handler(request: SeenRequest, send: Reply) -> None:
         await send.raw(opening)

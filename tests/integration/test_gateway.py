@@ -239,6 +239,16 @@ async def test_a_failure_after_content_ends_the_call_and_nothing_comes_twice(pro
     assert len(provider.requests) == 1
 
 
+async def test_an_answer_beyond_the_bound_is_refused(provider):
+    """Whether its length was stated or not; what has come by then is dropped."""
+    document = one_provider(provider.base_url)
+    async with running(document, max_response_bytes=64 * 1024) as gateway, gateway.channel() as channel:
+        for script in (fake.status(200, b" " * 70_000), fake.stream_text("x" * 70_000, chunks=1)):
+            provider.script = script
+            failed = await failure_of(completion(channel).Complete(ask()))
+            assert (failed.code(), reason(failed)) == (grpc.StatusCode.UNAVAILABLE, "UPSTREAM_MALFORMED")
+
+
 async def test_an_error_inside_a_stream_is_told_at_once(provider, channel):
     """Also by a provider that sends it together with text and then keeps the connection open."""
     frames = b"".join(fake.Answer(text="a b c").frames(3)[:3]) + fake.sse({"error": {"code": "server_error"}})

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Self
 
 from trunkline_server.core.addresses import AddressPolicy
-from trunkline_server.core.errors import UpstreamMalformed, UpstreamUnreachable
+from trunkline_server.core.errors import UpstreamUnreachable
 from trunkline_server.core.http import Endpoint, HttpRequest
 from trunkline_server.upstream.addresses import Resolver
 from trunkline_server.upstream.connection import RECEIVE_SIZE, Connection
@@ -51,20 +51,6 @@ class UpstreamResponse:
         if self._connection is None:
             raise RuntimeError("the answer is closed")
         return await self._connection.read(until)
-
-    async def read_all(self, *, limit: int, until: float = math.inf) -> bytes:
-        """The whole body. Raises as `read` does, and UpstreamMalformed if it has more than `limit` bytes."""
-        stated = self.headers.get("content-length", "")
-        pieces: list[bytes] = []
-        size = int(stated) if stated.isdecimal() else 0
-        if size <= limit:
-            size = 0
-            while size <= limit and (data := await self.read(until=until)):
-                size += len(data)
-                pieces.append(data)
-        if size > limit:
-            raise UpstreamMalformed("the body of the provider's answer is beyond the bound")
-        return b"".join(pieces)
 
     def finish(self) -> None:
         """Give the answer up because all that matters of it is here: nothing can be read from it any more.

@@ -13,10 +13,18 @@ def post(provider, body=b"{}", *, target="/v1/chat/completions", host=None, head
     return HttpRequest(method="POST", endpoint=endpoint, target=target, headers=tuple(headers), body=body)
 
 
-async def fetch(upstream, request, *, limit=1 << 20):
+async def fetch(upstream, request):
     """Status and body of a whole answer."""
     with await upstream.open(request) as answer:
-        return answer.status, await answer.read_all(limit=limit)
+        return answer.status, await read_all(answer)
+
+
+async def read_all(answer):
+    """The whole body."""
+    pieces = []
+    while data := await answer.read():
+        pieces.append(data)
+    return b"".join(pieces)
 
 
 async def standstill(reply):

@@ -6,7 +6,7 @@ import psutil
 import pytest
 
 from tests.fakes.provider import chat, cut, flood, hang_up, raw, sequence, silent, status, stream
-from tests.integration.upstream.asking import fetch, listening, post
+from tests.integration.upstream.asking import fetch, listening, post, read_all
 from trunkline_server.core.errors import Overloaded, UpstreamError, UpstreamUnreachable
 from trunkline_server.upstream import Upstream, UpstreamLimits
 
@@ -40,7 +40,7 @@ async def test_thousand_requests_use_one_connection(upstream, provider):
 async def test_repr_says_what_is_going_on(upstream, provider):
     """The on-call question is answered by repr: how many are active, waiting, idle."""
     first, second = await upstream.open(post(provider)), await upstream.open(post(provider))
-    await second.read_all(limit=1000)
+    await read_all(second)
     second.close()
     assert repr(upstream) == "Upstream(1 active, 0 waiting, 1 idle)"
     first.close()
@@ -162,7 +162,7 @@ async def test_idle_connections_are_bounded_in_number_and_age(provider):
     client = Upstream(UpstreamLimits(max_idle_per_endpoint=2, max_idle_s=0.05))
     answers = [await client.open(post(provider)) for _ in range(5)]
     for answer in answers:
-        await answer.read_all(limit=1000)
+        await read_all(answer)
         answer.close()
     assert repr(client) == "Upstream(0 active, 0 waiting, 2 idle)"
     await provider.open_connections(2)
@@ -175,11 +175,11 @@ async def test_close_ends_idle_connections_and_leaves_open_answers(upstream, pro
     """An answer that is open when the client is closed is read to its end; then its connection is closed."""
     await fetch(upstream, post(provider))
     answer, other = await upstream.open(post(provider)), await upstream.open(post(provider))
-    await other.read_all(limit=1000)
+    await read_all(other)
     other.close()
     upstream.close()
     await provider.open_connections(1)
-    assert len(await answer.read_all(limit=1000)) > 100
+    assert len(await read_all(answer)) > 100
     answer.close()
     await provider.open_connections(0)
     assert (await fetch(upstream, post(provider)))[0] == 200
@@ -190,7 +190,7 @@ async def test_request_beyond_the_bound_waits_its_turn(provider):
     """With all connections in use the next requests wait, first come, first served."""
     client = Upstream(UpstreamLimits(max_connections_per_endpoint=1))
     first = await client.open(post(provider))
-    await first.read_all(limit=1000)
+    await read_all(first)
     order = []
 
     async def one(name):
@@ -274,7 +274,7 @@ async def test_dead_idle_connections_take_no_place(provider):
     client = Upstream(UpstreamLimits(max_idle_per_endpoint=1))
     first, second = await client.open(post(provider)), await client.open(post(provider))
     for answer in (first, second):
-        await answer.read_all(limit=1000)
+        await read_all(answer)
     first.close()
     provider.requests[0].reply.close()
     await provider.open_connections(1)
@@ -375,7 +375,7 @@ async def test_a_finished_answer_that_does_not_end_is_aborted(upstream, provider
 async def test_a_finished_whole_answer_is_given_back_at_once(upstream, provider):
     """There is nothing to wait for."""
     response = await upstream.open(post(provider))
-    await response.read_all(limit=10_000)
+    await read_all(response)
     response.finish()
     assert repr(upstream) == "Upstream(0 active, 0 waiting, 1 idle)"
     with pytest.raises(RuntimeError):
