@@ -13,6 +13,9 @@ from trunkline_server.upstream.connection import Connection
 from trunkline_server.upstream.limits import UpstreamLimits
 from trunkline_server.upstream.proxies import Proxy
 
+RETRY_AFTER_S = 0.5
+"""What a caller is told to wait when too many wait already: calls end all the time."""
+
 
 class Lane:
     """The traffic to one endpoint. `enter` and `leave` come in pairs."""
@@ -43,7 +46,10 @@ class Lane:
     async def wait_to_enter(self, until: float) -> None:
         """Wait for a place, in the order of arrival. Raises TimeoutError at `until`, Overloaded if too many wait."""
         if len(self.waiting) >= self._limits.max_waiting_per_endpoint:
-            raise Overloaded("all connections to the provider are in use and too many calls wait for one; try later")
+            raise Overloaded(
+                "all connections to the provider are in use and too many calls wait for one; try later",
+                retry_after_s=RETRY_AFTER_S,
+            )
         turn = asyncio.get_running_loop().create_future()
         self.waiting.append(turn)
         try:

@@ -229,8 +229,9 @@ async def test_waiting_ends_at_its_limit_and_in_cancellation(provider):
 async def test_too_many_waiting_are_refused(provider):
     """The queue has a bound, and beyond it the answer is ours, not the provider's."""
     client = Upstream(UpstreamLimits(max_connections_per_endpoint=1, max_waiting_per_endpoint=0))
-    with await client.open(post(provider)), pytest.raises(Overloaded):
+    with await client.open(post(provider)), pytest.raises(Overloaded) as caught:
         await client.open(post(provider))
+    assert caught.value.retry_after_s, "a repeat may help, and says so"
     client.close()
 
 
