@@ -41,7 +41,3 @@ class Call:
     """What was used so far, as far as known."""
     content_sent: bool = False
     """True once content was handed to gRPC. From then on nothing is tried again."""
-
-    def remaining(self, now: float) -> float:
-        """Seconds until the gateway ends the call; below zero when it is late, inf without a deadline."""
-        return self.deadline - now

@@ -90,7 +90,7 @@ def ending(error: GatewayError, call: Call) -> Ending:
 
 def _error_info(error: GatewayError, call: Call) -> Message:
     info = error_details_pb2.ErrorInfo(
-        reason=v1.ErrorReason.Name(error.reason).removeprefix("ERROR_REASON_"),
+        reason=error.reason_name,
         domain=DOMAIN,
         metadata={"request_id": call.request_id},
     )

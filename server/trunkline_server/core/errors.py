@@ -76,6 +76,11 @@ class GatewayError(Exception):
         self.retry_after_s = retry_after_s
         """Seconds after which a repeat may succeed; None where a repeat can't help or nothing is known."""
 
+    @property
+    def reason_name(self) -> str:
+        """The reason as callers read it: "MODEL_NOT_FOUND"."""
+        return v1.ErrorReason.Name(self.reason).removeprefix("ERROR_REASON_")
+
 
 class InvalidRequest(GatewayError):
     """Fields of the request are wrong. Always carries at least one violation."""

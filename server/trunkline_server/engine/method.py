@@ -22,35 +22,33 @@ _WORD_START: Final = re.compile(r"(?<!^)(?=[A-Z])")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UnaryMethod:
-    """One request, one response."""
-
+class _Named:
     name: str
     """As dispatched: "/trunkline.v1.Completion/Complete"."""
     request: type[Message]
-    serve: ServeUnary
     timed: bool = True
     """Whether a call without a deadline is given one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StreamMethod:
-    """One request, a stream of responses."""
+class UnaryMethod(_Named):
+    """One request, one response."""
 
-    name: str
-    request: type[Message]
-    serve: ServeStream
-    timed: bool = True
+    serve: ServeUnary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DuplexMethod:
+class StreamMethod(_Named):
+    """One request, a stream of responses."""
+
+    serve: ServeStream
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DuplexMethod(_Named):
     """A stream of requests, a stream of responses. `serve` takes an async iterator of requests."""
 
-    name: str
-    request: type[Message]
     serve: ServeStream
-    timed: bool = True
 
 
 Method = UnaryMethod | StreamMethod | DuplexMethod

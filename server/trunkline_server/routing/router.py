@@ -38,10 +38,10 @@ from trunkline_server.upstream import Upstream, UpstreamResponse
 OK: Final = 200
 MAX_ERROR_BODY: Final = 64 * 1024
 """Bytes of a failed answer that are read; the rest is cut."""
-ENDING_S: Final = 2.0
-"""How long usage is waited for after the finish reason."""
 ERROR_BODY_S: Final = 1.0
 """How long they are waited for: the status alone says enough to go elsewhere."""
+ENDING_S: Final = 2.0
+"""How long usage is waited for after the finish reason."""
 
 Clock = Callable[[], float]
 

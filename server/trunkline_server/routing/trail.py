@@ -13,6 +13,7 @@ from trunkline_server.core.errors import CapabilityMissing, GatewayError, Upstre
 from trunkline_server.core.http import HttpRequest
 
 SHARED = 8
+"""Characters in a row that a provider's code and a secret may not have in common."""
 MAX_UPSTREAM_ID = 128
 """Characters of a provider's id of a request; a longer one is left out."""
 MAX_LEFT_OUT = 32
@@ -51,7 +52,7 @@ class Attempt:
 
     def failed(self, error: GatewayError) -> None:
         """The try has failed."""
-        self.entry.reason = _reason(error)
+        self.entry.reason = error.reason_name
         if isinstance(error, UpstreamError):
             error.provider = self.entry.provider
             self._keep_secret(error)
@@ -100,7 +101,7 @@ def skipped(call: Call, deployment: Deployment, error: GatewayError) -> None:
     """Record that a deployment was not tried, and why."""
     entry = _entry(deployment)
     entry.outcome = v1.ATTEMPT_OUTCOME_SKIPPED
-    entry.reason = _reason(error)
+    entry.reason = error.reason_name
     if isinstance(error, CapabilityMissing):
         entry.left_out.extend(violation.field for violation in error.violations)
     call.attempts.append(entry)
@@ -113,10 +114,6 @@ def _entry(deployment: Deployment) -> v1.Attempt:
         upstream_model=deployment.upstream_model,
         region=deployment.region,
     )
-
-
-def _reason(error: GatewayError) -> str:
-    return v1.ErrorReason.Name(error.reason).removeprefix("ERROR_REASON_")
 
 
 def _duration(seconds: float) -> Duration:
