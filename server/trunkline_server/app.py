@@ -25,7 +25,7 @@ from trunkline_server.engine.reflection import reflection_methods
 from trunkline_server.interceptors.admission import Admission
 from trunkline_server.interceptors.errors import Errors
 from trunkline_server.interceptors.metadata import Metadata
-from trunkline_server.providers.registry import DIALECTS
+from trunkline_server.providers.dialects import DIALECTS
 from trunkline_server.routing.router import Router, RouterLimits
 from trunkline_server.services.completion import Completion
 from trunkline_server.services.models import Models

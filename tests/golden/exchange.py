@@ -26,7 +26,7 @@ from trunkline_server.core.deployment import Deployment
 from trunkline_server.core.dialect import Dialect, StreamDecoder
 from trunkline_server.core.errors import UpstreamError
 from trunkline_server.core.http import HttpRequest
-from trunkline_server.providers.registry import DIALECTS
+from trunkline_server.providers.dialects import DIALECTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

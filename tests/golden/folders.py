@@ -6,7 +6,7 @@ deployment.json, in the case or else in the folder of the dialect, says who is a
     base_url         "https://api.openai.com/v1"
     upstream_model   the model's name there
     api_key          optional; never a real one
-    max_tokens_key   optional, as in the configuration: "max_tokens"; that of Provider if left out
+    settings         optional: the dialect's own keys of the configuration: {"max_tokens_key": "max_tokens"}
 
 What is wrong with a folder is told by `problems`, not by an exception: the other exchanges still run.
 """
@@ -24,7 +24,7 @@ from trunkline import v1
 from trunkline_server.config.base_url import split_base_url
 from trunkline_server.core.deployment import Deployment, Provider
 from trunkline_server.core.secret import Secret
-from trunkline_server.providers.registry import DIALECTS
+from trunkline_server.providers.dialects import DIALECTS
 
 HERE: Final = Path(__file__).parent
 _WHO: Final = "deployment.json"
@@ -38,7 +38,7 @@ _ONE_OF: Final = (
 """Files of a case: at least one of each row. Others are mistakes, deployment.json aside."""
 _KNOWN: Final = {_WHO, *(name for names in _ONE_OF for name in names)}
 _NEEDED: Final = {"provider", "base_url", "upstream_model"}
-_OPTIONAL: Final = {"api_key", "max_tokens_key"}
+_OPTIONAL: Final = {"api_key", "settings"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +115,7 @@ def _deployment(path: Path, speaking: str) -> Deployment:
         endpoint=endpoint,
         base_path=base_path,
         credential=Secret(who["api_key"]) if "api_key" in who else None,
-        **({"max_tokens_key": who["max_tokens_key"]} if "max_tokens_key" in who else {}),
+        settings=who.get("settings", {}),
     )
     return Deployment(
         name=f"{provider.name}/{who['upstream_model']}", provider=provider, upstream_model=who["upstream_model"]

@@ -70,9 +70,9 @@ def test_wrong_file(case: Path, name: str, text: str, told: str) -> None:
 def test_deployment_of_a_case(case: Path) -> None:
     """A case may ask another provider of the same dialect."""
     who = {"provider": "nimbus", "base_url": "https://nimbus.example:8443/api", "upstream_model": "cirrus"}
-    (case / "deployment.json").write_text(json.dumps({**who, "max_tokens_key": "max_tokens"}))
+    (case / "deployment.json").write_text(json.dumps({**who, "settings": {"max_tokens_key": "max_tokens"}}))
     [exchange] = find(case.parent.parent).exchanges
     deployment = exchange.deployment
     assert (deployment.provider.name, deployment.upstream_model) == ("nimbus", "cirrus")
     assert str(deployment.provider.endpoint) == "https://nimbus.example:8443"
-    assert (deployment.provider.base_path, deployment.provider.max_tokens_key) == ("/api", "max_tokens")
+    assert (deployment.provider.base_path, deployment.provider.settings) == ("/api", {"max_tokens_key": "max_tokens"})

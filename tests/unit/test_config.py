@@ -11,7 +11,7 @@ from trunkline_server.config import ConfigError, Document, LocalModelAddress, bu
 from trunkline_server.core.addresses import AddressPolicy
 from trunkline_server.core.http import Endpoint
 from trunkline_server.core.secret import Secret
-from trunkline_server.providers.registry import DIALECTS
+from trunkline_server.providers.dialects import DIALECTS
 
 HERE = Path(__file__).parent
 BROKEN = HERE / "configs" / "broken"
@@ -84,14 +84,14 @@ def test_whole_file(tmp_path: Path) -> None:
     assert openai.credential == Secret("sk-1")
     assert openai.needs_credential
     assert openai.headers == (("x-team", "none"),)
-    assert openai.max_tokens_key == "max_completion_tokens"
+    assert openai.settings["max_tokens_key"] == "max_completion_tokens"
     assert not openai.allow_provider_options
     assert vllm.endpoint == Endpoint(scheme="http", host="127.0.0.1", port=8000)
     assert vllm.base_path == "/v1"
     assert vllm.credential is None
     assert not vllm.needs_credential
     assert vllm.allow_provider_options
-    assert vllm.max_tokens_key == "max_tokens"
+    assert vllm.settings["max_tokens_key"] == "max_tokens"
     assert local.endpoint == Endpoint(scheme="http", host="127.0.0.1", port=4711)
     assert local.credential == Secret("k")
 

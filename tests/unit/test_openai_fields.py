@@ -12,7 +12,7 @@ from tests.golden.folders import DEPLOYMENT
 from trunkline import v1
 from trunkline_server.core.deployment import Deployment
 from trunkline_server.core.errors import CapabilityMissing, InvalidRequest
-from trunkline_server.providers.registry import DIALECTS
+from trunkline_server.providers.dialects import DIALECTS
 from trunkline_server.services.validation import validate
 
 EXCUSED: Final = {

@@ -14,8 +14,9 @@ from trunkline_server.core.dialect import Dialect
 from trunkline_server.core.errors import CapabilityMissing, GatewayError, ProviderOptionRefused
 from trunkline_server.core.http import HttpRequest
 from trunkline_server.core.secret import Secret
-from trunkline_server.providers.openai import OpenAI, Quirks
-from trunkline_server.providers.registry import DIALECTS
+from trunkline_server.providers.openai.dialect import OpenAI
+from trunkline_server.providers.openai.quirks import Quirks
+from trunkline_server.providers.dialects import DIALECTS
 
 OPEN = replace(DEPLOYMENT, provider=replace(DEPLOYMENT.provider, allow_provider_options=True))
 NEWER = replace(DEPLOYMENT, upstream_model="gpt-5.6-mini")
@@ -136,7 +137,7 @@ def test_secrets_are_not_shown() -> None:
 
 def test_max_tokens_key() -> None:
     """The output bound goes under the name that the provider knows."""
-    older = replace(DEPLOYMENT, provider=replace(DEPLOYMENT.provider, max_tokens_key="max_tokens"))
+    older = replace(DEPLOYMENT, provider=replace(DEPLOYMENT.provider, settings={"max_tokens_key": "max_tokens"}))
     assert sent(asking(max_output_tokens=9))[0]["max_completion_tokens"] == 9
     assert sent(asking(max_output_tokens=9), older)[0]["max_tokens"] == 9
 

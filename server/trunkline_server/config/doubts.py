@@ -6,6 +6,7 @@ from typing import Final
 from trunkline_server.config.base_url import literal_address
 from trunkline_server.config.document import Document
 from trunkline_server.config.problems import Problem
+from trunkline_server.config.schema import LocalEntry, RemoteEntry
 from trunkline_server.config.settings import Settings, unknown_variables
 from trunkline_server.config.snapshot import Snapshot
 from trunkline_server.core.deployment import Provider
@@ -40,8 +41,8 @@ def _of_listeners(settings: Settings) -> Iterator[Problem]:
 def _of_credentials(document: Document, snapshot: Snapshot) -> Iterator[Problem]:
     for name, provider in snapshot.providers.items():
         entry = document.config.providers[name]
-        written = entry.dialect != "local" and entry.api_key is not None
-        if not provider.credential and (written or provider.needs_credential):
+        written = isinstance(entry, RemoteEntry) and entry.api_key is not None
+        if not provider.credential and not provider.presents and (written or provider.needs_credential):
             yield _no_key(document.origin, provider, written=written)
         if provider.credential and provider.endpoint.scheme == "http" and not _stays_here(provider):
             yield Problem(
@@ -88,7 +89,7 @@ def _of_unused(document: Document) -> Iterator[Problem]:
 
 def _of_weights(document: Document) -> Iterator[Problem]:
     for name, entry in document.config.providers.items():
-        if entry.dialect == "local" and entry.gguf and not entry.gguf.is_file():
+        if isinstance(entry, LocalEntry) and entry.gguf and not entry.gguf.is_file():
             yield Problem(
                 file=document.origin, key=f"providers.{name}.gguf", message="no such file", mend="Put the weights there"
             )

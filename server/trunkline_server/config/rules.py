@@ -20,7 +20,7 @@ MAX_DEPLOYMENTS: Final = 64
 """Of one model."""
 
 _Entry = TypeVar("_Entry", bound=BaseModel)
-_Providers = dict[str, schema.OpenAIEntry | schema.LocalEntry]
+_Providers = dict[str, schema.ProviderEntry]
 _Models = dict[str, schema.ModelEntry]
 
 
@@ -62,14 +62,17 @@ def _providers(tree: Tree, data: dict[str, Any], folder: Path) -> _Providers:
         entry = _entry(tree, where, kind, value) if kind else None
         if not kind and isinstance(value, dict):
             _check_keys(tree, where, value)
-        if isinstance(entry, schema.LocalEntry) and entry.gguf:
-            entry = entry.model_copy(update={"gguf": folder / entry.gguf})
         if entry:
-            providers[name] = entry
+            providers[name] = _with_whole_paths(entry, folder)
     return providers
 
 
-def _kind(tree: Tree, where: Where, value: Any) -> type[schema.OpenAIEntry] | type[schema.LocalEntry] | None:
+def _with_whole_paths(entry: schema.ProviderEntry, folder: Path) -> schema.ProviderEntry:
+    written = {name: folder / value for name, value in entry if isinstance(value, Path)}
+    return entry.model_copy(update=written) if written else entry
+
+
+def _kind(tree: Tree, where: Where, value: Any) -> type[schema.RemoteEntry] | type[schema.LocalEntry] | None:
     if not isinstance(value, dict):
         tree.report(where, "must be a mapping", "Write at least `dialect: openai` below it")
         return None
@@ -148,8 +151,8 @@ def _check_providers(tree: Tree, providers: _Providers, allowed: tuple[IpNetwork
     local: str | None = None
     for name, entry in providers.items():
         where: Where = ("providers", name)
-        if isinstance(entry, schema.OpenAIEntry):
-            _check_openai(tree, where, entry, allowed)
+        if isinstance(entry, schema.RemoteEntry):
+            _check_remote(tree, where, entry, allowed)
         elif local is None:
             local = name
         else:
@@ -158,16 +161,17 @@ def _check_providers(tree: Tree, providers: _Providers, allowed: tuple[IpNetwork
             )
 
 
-def _check_openai(tree: Tree, where: Where, entry: schema.OpenAIEntry, allowed: tuple[IpNetwork, ...]) -> None:
-    endpoint, _ = split_base_url(entry.base_url)
+def _check_remote(tree: Tree, where: Where, entry: schema.RemoteEntry, allowed: tuple[IpNetwork, ...]) -> None:
+    endpoint, _ = split_base_url(entry.address)
     if refused_address(endpoint.host, allowed):
         tree.report(
             (*where, "base_url"),
             "a link-local or metadata address",
             "If you mean it, list it in TRUNKLINE_ALLOWED_ADDRESSES",
         )
-    if entry.api_key and entry.api_key.get_secret_value() and "authorization" in entry.headers:
-        tree.report((*where, "api_key"), "a second credential beside headers.authorization", "Take one of them out")
+    for header in entry.account.auth_headers:
+        if entry.api_key and entry.api_key.get_secret_value() and header in entry.headers:
+            tree.report((*where, "api_key"), f"a second credential beside headers.{header}", "Take one of them out")
 
 
 def _check_model(tree: Tree, where: Where, model: schema.ModelEntry) -> None:

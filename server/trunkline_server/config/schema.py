@@ -5,24 +5,30 @@ is in rules.py.
 """
 
 import re
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal, assert_never
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
-    Discriminator,
     Field,
+    PlainSerializer,
     SecretStr,
     SerializationInfo,
-    field_serializer,
+    SerializeAsAny,
+    create_model,
 )
 
 from trunkline_server.config.base_url import split_base_url
 from trunkline_server.config.interpolate import Filled
 from trunkline_server.config.problems import wrong
+from trunkline_server.core.account import Account, Setting, SettingValue
+from trunkline_server.core.secret import Secret
+from trunkline_server.providers.registry import ROWS
 
 MAX_MODEL_NAME_BYTES: Final = 256
 MAX_HEADERS: Final = 32
@@ -134,11 +140,19 @@ def _filled_truth(value: object) -> object:
     return {"true": True, "false": False}.get(value, value) if isinstance(value, Filled) else value
 
 
+def _shown(value: SecretStr, info: SerializationInfo) -> str:
+    return value.get_secret_value() if info.context == REVEAL else "***"
+
+
+_Shown = PlainSerializer(_shown, when_used="json")
+
 Number = Annotated[int, BeforeValidator(_filled_number)]
 Truth = Annotated[bool, BeforeValidator(_filled_truth)]
 Line = Annotated[str, Field(max_length=1024), AfterValidator(_check_line)]
 HeaderName = Annotated[str, AfterValidator(_check_header_name)]
-HeaderValue = Annotated[SecretStr, AfterValidator(_check_header_value)]
+HeaderValue = Annotated[SecretStr, AfterValidator(_check_header_value), _Shown]
+Concealed = Annotated[SecretStr, AfterValidator(_check_credential), _Shown]
+"""A credential: shown to a worker over its private pipe, and to nobody else."""
 
 
 class Entry(BaseModel):
@@ -147,24 +161,57 @@ class Entry(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
 
 
-class OpenAIEntry(Entry):
-    """A provider that speaks OpenAI's chat completions."""
+class RemoteEntry(Entry):
+    """A provider in the network: what all have. Each dialect adds the settings of its account."""
 
-    dialect: Literal["openai"]
-    base_url: Annotated[str, AfterValidator(_check_base_url)] = Field("https://api.openai.com/v1", repr=False)
-    api_key: Annotated[SecretStr, AfterValidator(_check_credential)] | None = None
+    dialect: str
+    base_url: Annotated[str, AfterValidator(_check_base_url)] | None = Field(None, repr=False)
+    """None: the dialect's own."""
+    api_key: Concealed | None = None
     headers: Annotated[dict[HeaderName, HeaderValue], BeforeValidator(_check_headers)] = {}
     allow_provider_options: Truth = False
-    max_tokens_key: Literal["max_completion_tokens", "max_tokens"] | None = None
-    """None: as the host has it."""
 
-    @field_serializer("api_key", when_used="json")
-    def _api_key(self, value: SecretStr | None, info: SerializationInfo) -> str | None:
-        return None if value is None else _shown(value, info)
+    @property
+    def account(self) -> Account:
+        """What its dialect says of accounts."""
+        return ROWS[self.dialect].account
 
-    @field_serializer("headers", when_used="json")
-    def _headers(self, value: dict[str, SecretStr], info: SerializationInfo) -> dict[str, str]:
-        return {name: _shown(secret, info) for name, secret in value.items()}
+    @property
+    def address(self) -> str:
+        """The base URL, also where it is the dialect's own."""
+        if self.base_url is not None:
+            return self.base_url
+        own = self.account.base_url
+        return own(self.settings) if callable(own) else own
+
+    @property
+    def at_home(self) -> bool:
+        """Whether it is where the dialect's own provider is. One that is written over a computed address is not."""
+        own = self.account.base_url
+        if self.base_url is None:
+            return True
+        return bool(own) and not callable(own) and _host(self.base_url) == _host(own)
+
+    @property
+    def settings(self) -> Mapping[str, SettingValue]:
+        """The dialect's own keys, by name; those that are neither written nor have a default are missing."""
+        values = {setting.name: self._setting(setting) for setting in self.account.settings}
+        return {name: value for name, value in values.items() if value is not None}
+
+    def _setting(self, setting: Setting) -> SettingValue | None:
+        value = getattr(self, setting.name)
+        if isinstance(value, SecretStr):
+            return Secret(value.get_secret_value()) if value.get_secret_value() else None
+        if isinstance(value, Path):
+            return str(value)
+        if value is None and setting.elsewhere is not None and not self.at_home:
+            return setting.elsewhere
+        written: SettingValue | None = value
+        return setting.default if written is None else written
+
+
+def _host(url: str) -> str:
+    return split_base_url(url)[0].host
 
 
 class LocalEntry(Entry):
@@ -181,8 +228,49 @@ class LocalEntry(Entry):
     allow_provider_options: Truth = False
 
 
-PROVIDERS: Final[dict[str, type[OpenAIEntry] | type[LocalEntry]]] = {"openai": OpenAIEntry, "local": LocalEntry}
+def _kind_of(setting: Setting) -> Any:
+    """The type of a setting's value."""
+    if setting.choices:
+        return Literal[setting.choices]
+    match setting.kind:
+        case "secret":
+            return Concealed
+        case "path":
+            return Annotated[Path, Field(strict=False)]
+        case "number":
+            return Annotated[Number, Field(ge=setting.least, le=setting.most)]
+        case "truth":
+            return Truth
+        case "line":
+            return Annotated[Line, AfterValidator(partial(_check_pattern, setting))]
+        case _:
+            assert_never(setting.kind)
+
+
+def _check_pattern(setting: Setting, text: str) -> str:
+    if setting.pattern and not re.fullmatch(setting.pattern, text):
+        raise wrong(f"not a value for {setting.name}", f"Write it like {setting.example}" if setting.example else "")
+    return text
+
+
+def _entry_for(account: Account) -> type[RemoteEntry]:
+    fields: dict[str, Any] = {"dialect": (Literal[account.dialect], ...)}
+    if not account.base_url:
+        fields["base_url"] = (Annotated[str, AfterValidator(_check_base_url)], Field(repr=False))
+    for setting in account.settings:
+        kind = _kind_of(setting)
+        fields[setting.name] = (kind, ...) if setting.required else (kind | None, None)
+    return create_model(f"{account.dialect}_entry", __base__=RemoteEntry, **fields)
+
+
+PROVIDERS: Final[Mapping[str, type[RemoteEntry] | type[LocalEntry]]] = {
+    name: LocalEntry if name == "local" else _entry_for(row.account) for name, row in ROWS.items()
+}
 """Entries by dialect: what may be written for a provider depends on what it speaks."""
+
+
+def _of_its_dialect(value: object) -> object:
+    return PROVIDERS[value["dialect"]].model_validate(value) if isinstance(value, dict) else value
 
 
 class DeploymentEntry(Entry):
@@ -203,15 +291,11 @@ class ModelEntry(Entry):
     deployments: tuple[DeploymentEntry, ...]
 
 
-ProviderEntry = Annotated[OpenAIEntry | LocalEntry, Discriminator("dialect")]
+ProviderEntry = RemoteEntry | LocalEntry
 
 
 class ConfigFile(Entry):
     """The whole file, once all of it has been checked."""
 
-    providers: dict[str, ProviderEntry]
+    providers: dict[str, SerializeAsAny[Annotated[ProviderEntry, BeforeValidator(_of_its_dialect)]]]
     models: dict[str, ModelEntry]
-
-
-def _shown(value: SecretStr, info: SerializationInfo) -> str:
-    return value.get_secret_value() if info.context == REVEAL else "***"

@@ -14,7 +14,6 @@ from trunkline_server.core.deployment import Deployment, Provider, Route
 from trunkline_server.core.http import Endpoint
 from trunkline_server.core.secret import Secret
 
-OPENAI_HOST: Final = "api.openai.com"
 LOCAL_MODEL_NAME: Final = "smollm2-135m-instruct"
 
 _NOWHERE: Final = 9
@@ -71,19 +70,21 @@ def build(document: Document, *, local_model: LocalModelAddress | None = None) -
 def _provider(name: str, entry: schema.ProviderEntry, local_model: LocalModelAddress | None) -> Provider:
     if isinstance(entry, schema.LocalEntry):
         return _local(name, entry, local_model)
-    endpoint, base_path = split_base_url(entry.base_url)
-    at_openai = endpoint.host == OPENAI_HOST
+    endpoint, base_path = split_base_url(entry.address)
+    account = entry.account
     key = entry.api_key.get_secret_value() if entry.api_key else ""
+    by_header = any(name in entry.headers for name in account.auth_headers)
     return Provider(
         name=name,
         dialect=entry.dialect,
         endpoint=endpoint,
         base_path=base_path,
         credential=Secret(key) if key else None,
-        needs_credential=at_openai and "authorization" not in entry.headers,
+        presents="" if key or by_header else account.presents,
+        needs_credential=account.key == "needed" and entry.at_home and not by_header,
         headers=tuple((header, value.get_secret_value()) for header, value in entry.headers.items()),
         allow_provider_options=entry.allow_provider_options,
-        max_tokens_key=entry.max_tokens_key or ("max_completion_tokens" if at_openai else "max_tokens"),
+        settings=MappingProxyType(entry.settings),
     )
 
 
@@ -95,7 +96,6 @@ def _local(name: str, entry: schema.LocalEntry, address: LocalModelAddress | Non
         base_path="/v1",
         credential=address.api_key if address else None,
         allow_provider_options=entry.allow_provider_options,
-        max_tokens_key="max_tokens",
     )
 
 

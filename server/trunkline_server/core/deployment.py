@@ -1,9 +1,15 @@
 """Where models are served: providers, deployments and routes, as the configuration states them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
+from trunkline_server.core.account import Settings, SettingValue
+from trunkline_server.core.capability import Capability
 from trunkline_server.core.http import Endpoint
 from trunkline_server.core.secret import Secret
+
+_NO_SETTINGS: Mapping[str, SettingValue] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,21 +22,24 @@ class Provider:
     base_path: str = ""
     """Path of the base URL, without a slash at its end: "/v1"."""
     credential: Secret | None = None
-    """What we present upstream. None: nothing is presented."""
+    """The fixed key that we present upstream. None: there is none."""
+    presents: str = ""
+    """The kind of credential that is fetched, and presented in place of a fixed key: "google", "entra", "aws"."""
     needs_credential: bool = False
     """True if calls without a credential are refused before a socket opens."""
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """Headers of the operator's own, names in lower case. They may hold secrets."""
     allow_provider_options: bool = False
     """Whether callers may use provider_options."""
-    max_tokens_key: str = "max_completion_tokens"
-    """Name of the output bound in the body, where servers of one dialect differ."""
+    settings: Settings = field(default_factory=lambda: _NO_SETTINGS, repr=False, hash=False)
+    """What the dialect's own keys of the configuration say (Account.settings)."""
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """Values that nothing a provider says may bring out."""
         credential = (self.credential.reveal(),) if self.credential else ()
-        return (*credential, *(value for _, value in self.headers))
+        settings = (value.reveal() for value in self.settings.values() if isinstance(value, Secret))
+        return (*credential, *settings, *(value for _, value in self.headers))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +54,8 @@ class Deployment:
     weight: int = 1
     """Share of calls within the tier, 1 to 1000."""
     tier: int = 0
+    capability: Capability | None = field(default=None, repr=False)
+    """What the model can do there, as far as known. None: nothing is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,6 +40,47 @@ class StreamDecoder(Protocol):
         ...
 
 
+class Embeddings(Protocol):
+    """How vectors are asked for."""
+
+    def most_inputs(self, deployment: Deployment) -> int:
+        """How many inputs one request may hold. The router splits what is longer, and puts the answers together."""
+        ...
+
+    def encode(self, request: v1.EmbedRequest, deployment: Deployment) -> HttpRequest:
+        """The provider's request. `request` is valid, and holds at most `most_inputs` inputs.
+
+        Raises CapabilityMissing naming the field that the dialect can't carry, and ProviderOptionRefused.
+        """
+        ...
+
+    def decode(self, body: bytes, request: v1.EmbedRequest, deployment: Deployment) -> v1.EmbedResponse:
+        """The answer in a body with status 200: vectors in the order of the inputs, served_model and usage.
+
+        Raises UpstreamMalformed, also where there are not as many vectors as inputs, or another UpstreamError.
+        """
+        ...
+
+
+class Counting(Protocol):
+    """How the provider is asked to count the tokens of a request."""
+
+    def encode(self, request: v1.CompleteRequest, deployment: Deployment) -> HttpRequest:
+        """The provider's request for a count. Raises as Dialect.encode does.
+
+        Raises CountingMissing where this deployment can't count, though others of the dialect can.
+        """
+        ...
+
+    def decode(self, body: bytes, deployment: Deployment) -> v1.CountTokensResponse:
+        """The answer in a body with status 200: input_tokens, source and served_model. Raises UpstreamError."""
+        ...
+
+
+class CountingMissing(Exception):
+    """The provider does not count for this deployment; the gateway estimates."""
+
+
 class Dialect(Protocol):
     """A wire format. Stateless: one object serves all calls."""
 
@@ -51,6 +92,16 @@ class Dialect(Protocol):
     @property
     def format(self) -> str:
         """The value of Origin.format for blocks it decodes."""
+        ...
+
+    @property
+    def embeddings(self) -> Embeddings | None:
+        """How vectors are asked for; None if the dialect has none."""
+        ...
+
+    @property
+    def counting(self) -> Counting | None:
+        """How token counts are asked for; None if the dialect has no such question."""
         ...
 
     def encode(self, request: v1.CompleteRequest, deployment: Deployment, *, stream: bool) -> HttpRequest:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from trunkline import v1
 from trunkline_server.core.errors import FieldViolation, InvalidRequest, ProviderOptionRefused
 from trunkline_server.core.tools import configured_name, tool_name
-from trunkline_server.providers.registry import DIALECTS
+from trunkline_server.providers.dialects import DIALECTS
 from trunkline_server.services.conversation import Conversation
 from trunkline_server.services.violations import Violations
 

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from typing import Any, Final
 
 from trunkline import v1
-from trunkline_server.providers.openai.capability import missing
+from trunkline_server.providers.refusal import missing
 
 __all__ = ["media_part"]
 

@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from trunkline import v1
-from trunkline_server.providers.openai.capability import missing
 from trunkline_server.providers.openai.media import media_part
 from trunkline_server.providers.openai.quirks import Quirks
+from trunkline_server.providers.refusal import missing
 
 __all__ = ["Messages"]
 

@@ -1,25 +1,18 @@
-"""Members that a caller adds to the provider's request by provider_options.
+"""Members of the request that no caller may set by provider_options: records, prices and limits rely on them.
 
-1. Permission comes first: without it nothing of them is read.
-2. A member that the dialect writes itself, or that chooses the model, the stream's shape, the number of answers, the
-   output bound, the tier or storage, by whatever name a compatible server knows it, is refused with its path; records,
-   prices and limits rely on these.
-3. What the quirks say that the dialect does not write may be given: top_k for a vLLM behind the dialect openai.
-4. Entries for other dialects are left out and named.
+1. What the dialect writes itself, and what chooses the model, the stream's shape, the number of answers, the output
+   bound, the tier or storage, by whatever name a compatible server knows it.
+2. What the quirks say that the dialect does not write may be given: top_k for a vLLM behind the dialect openai.
 
 Sources of the names: the request types of vLLM and SGLang, and the strings in xllamacpp 2026.10.
 """
 
+from functools import cache
 from typing import Final
 
-import msgspec
-
-from trunkline import v1
-from trunkline_server.core.errors import FieldViolation, ProviderOptionRefused
-from trunkline_server.providers.openai.jsontext import members_of
 from trunkline_server.providers.openai.quirks import Quirks
 
-__all__ = ["extra_members"]
+__all__ = ["refused_members"]
 
 _WRITTEN: Final = frozenset(
     {
@@ -54,32 +47,10 @@ _NOT_FOR_CALLERS: Final = frozenset(
 )  # fmt: skip
 
 
-def _refused_members(quirks: Quirks) -> frozenset[str]:
+@cache
+def refused_members(quirks: Quirks) -> frozenset[str]:
     """Members that no caller may set where the servers are like this."""
     written = {"reasoning_effort": quirks.reasoning_effort, "prompt_cache_key": quirks.cache_key}
     written["prompt_cache_options"] = quirks.cache_breakpoints_since is not None
     own = {member for member, is_written in written.items() if is_written}
     return _WRITTEN | _NOT_FOR_CALLERS | quirks.sampling | own
-
-
-def extra_members(
-    request: v1.CompleteRequest, quirks: Quirks, *, allowed: bool, left_out: list[str]
-) -> dict[str, msgspec.Raw]:
-    """The members to add to the body. Raises ProviderOptionRefused."""
-    dialect, options = quirks.name, request.provider_options
-    left_out.extend(f'provider_options["{other}"]' for other in sorted(options) if other != dialect)
-    if dialect not in options:
-        return {}
-    path = f'provider_options["{dialect}"]'
-    if not allowed:
-        raise _refused(path, "this provider is not configured to take provider options; leave them out")
-    members = members_of(options[dialect])
-    refused = _refused_members(quirks)
-    for member in members:
-        if member in refused:
-            raise _refused(f"{path}.{member}", "the gateway decides this member; use the field of the request")
-    return members
-
-
-def _refused(path: str, description: str) -> ProviderOptionRefused:
-    return ProviderOptionRefused(FieldViolation(field=path, description=description))

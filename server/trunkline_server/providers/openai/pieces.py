@@ -1,22 +1,20 @@
 """The parts of an answer that whole and streamed answers share, as the contract has them."""
 
 import binascii
-from array import array
 from base64 import b64decode
-from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
 
 from trunkline import v1
 from trunkline_server.core.errors import UpstreamMalformed
+from trunkline_server.providers.counts import count_of
+from trunkline_server.providers.offsets import TextOffsets
 from trunkline_server.providers.openai.quirks import Quirks
 from trunkline_server.providers.openai.wire import Choice, Message, Token, ToolCall
 
 __all__ = [
-    "MAX_BLOCKS",
-    "TextOffsets",
     "arguments_of",
     "audio_bytes",
     "audio_type",
@@ -26,17 +24,21 @@ __all__ = [
     "reasoning_of",
     "text_of",
     "token_logprobs",
-    "too_many_blocks",
     "usage_of",
 ]
 
-MAX_BLOCKS: Final = 1024
 _MPEG_FRAMES: Final = (b"\xff\xfb", b"\xff\xfa", b"\xff\xf3", b"\xff\xf2")
 """First bytes of layer III frames, with and without a checksum, of MPEG 1 and 2 (ISO/IEC 11172-3, 2.4.1.3)."""
-_MAX_INT64: Final = (1 << 63) - 1
 _MAX_WORD: Final = 256
 """Longest native finish reason and stop sequence that is passed on, in characters; the rest is cut."""
 
+_FINISH_REASONS: Final[Mapping[str, "v1.FinishReason.ValueType"]] = {
+    "stop": v1.FINISH_REASON_STOP,
+    "length": v1.FINISH_REASON_LENGTH,
+    "tool_calls": v1.FINISH_REASON_TOOL_CALLS,
+    "function_call": v1.FINISH_REASON_TOOL_CALLS,
+    "content_filter": v1.FINISH_REASON_CONTENT_FILTER,
+}
 _INPUT_KINDS: Final = (
     ("text_tokens", v1.MODALITY_TEXT),
     ("image_tokens", v1.MODALITY_IMAGE),
@@ -106,9 +108,9 @@ def usage_of(wire: Any, source: "v1.UsageSource.ValueType" = v1.USAGE_SOURCE_PRO
     if not isinstance(wire, dict):
         return None
     usage = v1.Usage()
-    if (count := _count(wire, "prompt_tokens")) is not None:
+    if (count := count_of(wire, "prompt_tokens")) is not None:
         usage.input_tokens, usage.input_source = count, source
-    if (count := _count(wire, "completion_tokens")) is not None:
+    if (count := count_of(wire, "completion_tokens")) is not None:
         usage.output_tokens, usage.output_source = count, source
     _add_details(usage, wire)
     return usage if usage.ListFields() else None
@@ -116,30 +118,21 @@ def usage_of(wire: Any, source: "v1.UsageSource.ValueType" = v1.USAGE_SOURCE_PRO
 
 def _add_details(usage: v1.Usage, wire: dict[str, Any]) -> None:
     prompt, completion = wire.get("prompt_tokens_details"), wire.get("completion_tokens_details")
-    cached = _count(prompt, "cached_tokens")
+    cached = count_of(prompt, "cached_tokens")
     if cached is None:
-        cached = _count(wire, "prompt_cache_hit_tokens")  # DeepSeek
+        cached = count_of(wire, "prompt_cache_hit_tokens")  # DeepSeek
     if cached is not None:
         usage.cache_read_input_tokens = cached
-    if (count := _count(prompt, "cache_write_tokens")) is not None:
+    if (count := count_of(prompt, "cache_write_tokens")) is not None:
         usage.cache_write_input_tokens = count
-    if (count := _count(completion, "reasoning_tokens")) is not None:
+    if (count := count_of(completion, "reasoning_tokens")) is not None:
         usage.reasoning_output_tokens = count
     for name, modality in _INPUT_KINDS:
-        if count := _count(prompt, name):
+        if count := count_of(prompt, name):
             usage.input_by_modality.add(modality=modality, tokens=count)
     for name, modality in _OUTPUT_KINDS:
-        if count := _count(completion, name):
+        if count := count_of(completion, name):
             usage.output_by_modality.add(modality=modality, tokens=count)
-
-
-def _count(wire: Any, name: str) -> int | None:
-    value = wire.get(name) if isinstance(wire, dict) else None
-    if isinstance(value, msgspec.Raw):  # with a fraction or an exponent: 12.0 is a count
-        value = float(bytes(value))
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return value if type(value) is int and 0 <= value <= _MAX_INT64 else None
 
 
 def ending_of(choice: Choice, quirks: Quirks, *, refused: bool, called: bool) -> v1.Finished:
@@ -150,7 +143,7 @@ def ending_of(choice: Choice, quirks: Quirks, *, refused: bool, called: bool) ->
     """
     native = choice.finish_reason or ""
     matched = _matched_stop(choice)
-    reason = quirks.finish_reasons.get(native, v1.FINISH_REASON_OTHER)
+    reason = _FINISH_REASONS.get(native) or _twins_reason(native, quirks)
     if reason == v1.FINISH_REASON_STOP:
         if refused:
             reason = v1.FINISH_REASON_REFUSAL
@@ -161,68 +154,18 @@ def ending_of(choice: Choice, quirks: Quirks, *, refused: bool, called: bool) ->
     return v1.Finished(finish_reason=reason, native_finish_reason=native[:_MAX_WORD], matched_stop=matched)
 
 
+def _twins_reason(native: str, quirks: Quirks) -> "v1.FinishReason.ValueType":
+    for theirs, ours in quirks.finish_reasons:
+        if theirs == native:
+            return v1.FinishReason.Value(f"FINISH_REASON_{ours}")
+    return v1.FINISH_REASON_OTHER
+
+
 def _matched_stop(choice: Choice) -> str:
     for word in (choice.stop_reason, choice.matched_stop, choice.stopping_word):
         if word and isinstance(word, str):
             return word[:_MAX_WORD]
     return ""
-
-
-class TextOffsets:
-    """Turns offsets in characters, as the provider counts, into offsets in UTF-8 bytes, as the contract does.
-
-    Most answers cite nothing, so little is kept: of a text in ASCII, whose offsets are equal, its length alone, and of
-    another its bytes from the first piece that is not ASCII, with marks about every STEP characters. Offsets beyond
-    MAX_CHARS are not told. A look costs two steps of text at most.
-    """
-
-    __slots__ = ("_ascii", "_byte_marks", "_bytes", "_char_marks", "_chars")
-
-    STEP: Final = 1024
-    MAX_CHARS: Final = 1 << 20
-
-    def __init__(self) -> None:
-        self._chars = 0
-        """Characters so far."""
-        self._ascii = 0
-        """So many of these stand before `_bytes`, a byte each."""
-        self._bytes = bytearray()
-        self._char_marks = array("Q")
-        """Where steps begin, in characters from the start of the text."""
-        self._byte_marks = array("Q")
-        """Where the same steps begin in `_bytes`."""
-
-    def add(self, text: str) -> None:
-        """Add what follows."""
-        text = text[: self.MAX_CHARS - self._chars]
-        if not self._bytes and text.isascii():
-            self._chars += len(text)
-            self._ascii = self._chars
-            return
-        for at in range(0, len(text), self.STEP):
-            self._keep(text[at : at + self.STEP])
-
-    def _keep(self, piece: str) -> None:
-        if not self._char_marks or self._chars - self._char_marks[-1] >= self.STEP:
-            self._char_marks.append(self._chars)
-            self._byte_marks.append(len(self._bytes))
-        self._bytes += piece.encode()
-        self._chars += len(piece)
-
-    def span(self, start: Any, end: Any) -> tuple[int, int] | None:
-        """First byte and one past the last; None if this is no span of the text, or not told."""
-        if type(start) is not int or type(end) is not int or not 0 <= start <= end <= self._chars:
-            return None
-        return self._byte(start), self._byte(end)
-
-    def _byte(self, char: int) -> int:
-        if char <= self._ascii:
-            return char
-        place = bisect_right(self._char_marks, char) - 1
-        first = self._byte_marks[place]
-        last = self._byte_marks[place + 1] if place + 1 < len(self._byte_marks) else len(self._bytes)
-        before = self._bytes[first:last].decode()[: char - self._char_marks[place]]
-        return self._ascii + first + len(before.encode())
 
 
 def citation_of(annotation: Any, offsets: TextOffsets | None) -> v1.Citation | None:
@@ -260,8 +203,3 @@ def audio_type(head: bytes) -> str:
     if head[:3] == b"ID3" or head[:2] in _MPEG_FRAMES:
         return "audio/mpeg"
     return "audio/pcm"
-
-
-def too_many_blocks() -> UpstreamMalformed:
-    """The failure at the bound on blocks."""
-    return UpstreamMalformed(f"the provider sent an answer of more than {MAX_BLOCKS} blocks")

@@ -1,26 +1,12 @@
 """What differs between providers that speak OpenAI's chat completions, as data.
 
-A near-twin is a dialect with another table; only what a table can't say needs a method of its own.
+A near-twin is a dialect with another table; only what a table can't say needs a method of its own. Free of protobuf:
+the supervisor reads these too.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import Final
-
-from trunkline import v1
+from dataclasses import dataclass
 
 __all__ = ["Quirks"]
-
-_FINISH_REASONS: Final[Mapping[str, "v1.FinishReason.ValueType"]] = MappingProxyType(
-    {
-        "stop": v1.FINISH_REASON_STOP,
-        "length": v1.FINISH_REASON_LENGTH,
-        "tool_calls": v1.FINISH_REASON_TOOL_CALLS,
-        "function_call": v1.FINISH_REASON_TOOL_CALLS,
-        "content_filter": v1.FINISH_REASON_CONTENT_FILTER,
-    }
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,5 +42,8 @@ class Quirks:
     left out. None: no model takes any."""
     max_stop: int = 4
     """Most stop sequences."""
-    finish_reasons: Mapping[str, "v1.FinishReason.ValueType"] = field(default_factory=lambda: _FINISH_REASONS)
-    """Native finish reason -> ours; any other is OTHER."""
+    max_tokens_key: str = "max_completion_tokens"
+    """Name of the output bound in the body, unless the configuration gives another."""
+    finish_reasons: tuple[tuple[str, str], ...] = ()
+    """Native finish reasons beside OpenAI's own, and the name of ours without its prefix: ("eos", "STOP"). Any other is
+    OTHER."""

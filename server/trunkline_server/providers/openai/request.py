@@ -16,12 +16,14 @@ import msgspec
 from trunkline import v1
 from trunkline_server.core.deployment import Deployment, Provider
 from trunkline_server.core.http import HttpRequest
-from trunkline_server.providers.openai.capability import missing
-from trunkline_server.providers.openai.jsontext import embedded
+from trunkline_server.providers.headers import request_headers
+from trunkline_server.providers.jsontext import embedded
 from trunkline_server.providers.openai.messages import Messages
-from trunkline_server.providers.openai.options import extra_members
+from trunkline_server.providers.openai.options import refused_members
 from trunkline_server.providers.openai.quirks import Quirks
 from trunkline_server.providers.openai.tools import Tools
+from trunkline_server.providers.options import extra_members
+from trunkline_server.providers.refusal import missing
 
 __all__ = ["encode_request"]
 
@@ -45,7 +47,13 @@ def encode_request(request: v1.CompleteRequest, deployment: Deployment, quirks: 
     provider = deployment.provider
     left_out: list[str] = []
     # Permission first: what a caller may not do is told before what the provider can't.
-    extra = extra_members(request, quirks, allowed=provider.allow_provider_options, left_out=left_out)
+    extra = extra_members(
+        request.provider_options,
+        quirks.name,
+        refused_members(quirks),
+        allowed=provider.allow_provider_options,
+        left_out=left_out,
+    )
     body = _body(request, deployment, quirks, left_out)
     if stream:
         body["stream"] = True
@@ -55,7 +63,7 @@ def encode_request(request: v1.CompleteRequest, deployment: Deployment, quirks: 
         method="POST",
         endpoint=provider.endpoint,
         target=provider.base_path + quirks.path,
-        headers=_headers(provider, stream=stream),
+        headers=request_headers(provider, stream=stream, own=_authorization(provider)),
         body=_ENCODER.encode(body),
         left_out=tuple(left_out),
     )
@@ -76,16 +84,16 @@ def _body(request: v1.CompleteRequest, deployment: Deployment, quirks: Quirks, l
         _add_reasoning(body, request.reasoning, quirks, left_out)
     if request.HasField("cache"):
         _add_cache(body, request.cache, quirks, left_out, breakpoints=breakpoints)
-    _add_bounds(body, request, deployment.provider.max_tokens_key, quirks)
+    _add_bounds(body, request, deployment.provider, quirks)
     # Those of messages last: a replayed conversation may have many, and whoever shows them shows the first.
     left_out += tools.left_out
     left_out += messages.left_out
     return body
 
 
-def _add_bounds(body: dict[str, Any], request: v1.CompleteRequest, max_tokens_key: str, quirks: Quirks) -> None:
+def _add_bounds(body: dict[str, Any], request: v1.CompleteRequest, provider: Provider, quirks: Quirks) -> None:
     if request.HasField("max_output_tokens"):
-        body[max_tokens_key] = request.max_output_tokens
+        body[str(provider.settings.get("max_tokens_key", quirks.max_tokens_key))] = request.max_output_tokens
     if request.stop:
         if len(request.stop) > quirks.max_stop:
             raise missing("stop", f"this provider takes at most {quirks.max_stop} stop sequences")
@@ -155,14 +163,5 @@ def _takes_breakpoints(model: str, quirks: Quirks) -> bool:
     return version is not None and (int(version[1]), int(version[2] or 0)) >= quirks.cache_breakpoints_since
 
 
-def _headers(provider: Provider, *, stream: bool) -> tuple[tuple[str, str], ...]:
-    """The operator's own headers stand in place of ours where the names meet."""
-    headers = {
-        "content-type": "application/json",
-        "accept": "text/event-stream" if stream else "application/json",
-        "user-agent": "trunkline",
-    }
-    if provider.credential:
-        headers["authorization"] = f"Bearer {provider.credential.reveal()}"
-    headers.update(provider.headers)
-    return tuple(headers.items())
+def _authorization(provider: Provider) -> dict[str, str]:
+    return {"authorization": f"Bearer {provider.credential.reveal()}"} if provider.credential else {}

@@ -21,12 +21,12 @@ from typing import Final
 from trunkline import v1
 from trunkline_server.core.deployment import Deployment
 from trunkline_server.core.errors import UpstreamBroken, UpstreamError, UpstreamMalformed
+from trunkline_server.providers.events import MAX_BLOCKS, too_many_blocks
 from trunkline_server.providers.framing.sse import SseFraming
+from trunkline_server.providers.jsontext import is_json
+from trunkline_server.providers.offsets import TextOffsets
 from trunkline_server.providers.openai.errors import reported_error
-from trunkline_server.providers.openai.jsontext import is_json
 from trunkline_server.providers.openai.pieces import (
-    MAX_BLOCKS,
-    TextOffsets,
     arguments_of,
     audio_bytes,
     audio_type,
@@ -36,7 +36,6 @@ from trunkline_server.providers.openai.pieces import (
     reasoning_of,
     text_of,
     token_logprobs,
-    too_many_blocks,
     usage_of,
 )
 from trunkline_server.providers.openai.quirks import Quirks

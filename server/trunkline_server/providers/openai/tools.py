@@ -4,9 +4,9 @@ from typing import Any, Final
 
 from trunkline import v1
 from trunkline_server.core.tools import configured_name, tool_name
-from trunkline_server.providers.openai.capability import missing
-from trunkline_server.providers.openai.jsontext import embedded, members_of
+from trunkline_server.providers.jsontext import embedded, members_of
 from trunkline_server.providers.openai.quirks import Quirks
+from trunkline_server.providers.refusal import missing
 
 __all__ = ["Tools"]
 

@@ -1,4 +1,4 @@
-"""How a field that the dialect can't carry is refused."""
+"""How a field that a dialect can't carry is refused."""
 
 from trunkline_server.core.errors import CapabilityMissing, FieldViolation
 
