@@ -1,0 +1,74 @@
+"""OpenAI's specification and the types of its Python SDK, as judges of chat completions and embeddings.
+
+Both have a word on requests; on answers the SDK's types alone, since the specification requires members that OpenAI
+itself leaves out.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from openai.types import CreateEmbeddingResponse
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from openai.types.chat.completion_create_params import (
+    CompletionCreateParamsNonStreaming,
+    CompletionCreateParamsStreaming,
+)
+from openai.types.embedding_create_params import EmbeddingCreateParams
+from openai.types.shared import ErrorObject
+
+from tests.golden.judges.judge import Refused, Request
+from tests.golden.judges.sdk_types import know, parse
+from tests.golden.judges.specification import Specification
+
+SPECIFICATION: Final = Specification("openai", "official")
+CHAT: Final = "/chat/completions"
+EMBEDDINGS: Final = "/embeddings"
+
+
+def chat_types(body: Mapping[str, Any]) -> Any:
+    """The SDK's type for a request like this."""
+    return CompletionCreateParamsStreaming if body.get("stream") else CompletionCreateParamsNonStreaming
+
+
+class OpenAI:
+    """OpenAI itself."""
+
+    def request(self, request: Request) -> None:
+        operation = SPECIFICATION.operation(request)
+        operation.check(request)
+        if operation.path == CHAT:
+            know(chat_types(request["body"]), request["body"])
+        elif operation.path == EMBEDDINGS:
+            know(EmbeddingCreateParams, request["body"])
+        else:
+            raise Refused(f"{operation.path} is not what this dialect asks for")
+
+    def answer(self, request: Request, body: Any) -> None:
+        parse(CreateEmbeddingResponse if request["url"].endswith(EMBEDDINGS) else ChatCompletion, body)
+
+    def event(self, request: Request, data: Any) -> None:
+        if "error" in data:
+            parse(ErrorObject, data["error"])
+        else:
+            parse(ChatCompletionChunk, data)
+
+    def failure(self, status: int, body: Any) -> None:
+        parse(ErrorObject, body["error"])
+
+
+class SpeaksOpenAI(OpenAI):
+    """Somebody else who speaks OpenAI's chat completions, with members of their own.
+
+    What is left of a body without them is judged by OpenAI's own types and document.
+    """
+
+    def __init__(self, **own: str) -> None:
+        self._own = own
+        """Members of the body that OpenAI doesn't know -> where they are documented."""
+
+    def request(self, request: Request) -> None:
+        body = {key: value for key, value in request["body"].items() if key not in self._own}
+        super().request({**request, "body": body})
+
+    def failure(self, status: int, body: Any) -> None:
+        """Everybody's errors are different, and none of them are OpenAI's."""
