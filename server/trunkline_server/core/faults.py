@@ -46,6 +46,10 @@ class FaultLog:
         what = f"{attempt.deployment}: {attempt.reason}{status}"
         self._tell("WARNING", what, f"{what} (request {call.request_id})")
 
+    def no_credential(self, provider: str, why: str) -> None:
+        """Tell the operator that a provider's credential can't be had, in words of ours."""
+        self._tell("WARNING", f"{provider}: {why}", f"{provider}: {why}")
+
     def _tell(self, level: str, thing: str, line: str) -> None:
         now = self.clock()
         seen = self._seen.get(thing)
