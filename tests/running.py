@@ -43,7 +43,7 @@ class Running:
 
     def reload(self, document: Mapping[str, Any]) -> None:
         """Put another configuration in force."""
-        self.app.configuration.snapshot = snapshot_of(document)
+        self.app.configuration.use(snapshot_of(document))
 
     def channel(self, **options: Any) -> grpc.aio.Channel:
         """A connection of its own."""

@@ -18,6 +18,7 @@ from trunkline_server.core.calls import Calls
 from trunkline_server.core.deployment import Route
 from trunkline_server.core.faults import FaultLog
 from trunkline_server.core.policy import Policy
+from trunkline_server.credentials import Credentials
 from trunkline_server.engine.health import SERVICE as HEALTH
 from trunkline_server.engine.health import Health, health_methods
 from trunkline_server.engine.method import Method, methods_of
@@ -40,8 +41,14 @@ _QUOTAS = quotas_pb2.DESCRIPTOR.services_by_name["Quotas"]
 class Configuration:
     """The snapshot in force. Calls that run keep what they took from the one before."""
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Snapshot, credentials: Credentials) -> None:
+        self._credentials = credentials
+        self.use(snapshot)
+
+    def use(self, snapshot: Snapshot) -> None:
+        """Put another snapshot in force. Credentials that it keeps stay as they are."""
         self.snapshot = snapshot
+        self._credentials.keep(snapshot.providers.values())
 
     def routes(self) -> Mapping[str, Route]:
         """The routes in force."""
@@ -68,13 +75,16 @@ class App:
 async def open_app(settings: Settings, snapshot: Snapshot, environ: Mapping[str, str]) -> AsyncIterator[App]:
     """Open everything that a worker needs, and close it again. `environ` is asked for proxies."""
     clock = asyncio.get_running_loop().time
-    configuration = Configuration(snapshot)
+    rng = random.Random()  # noqa: S311 - weights and jitter, nothing secret
     faults = FaultLog(clock)
+    ca_file = str(settings.upstream_ca_file) if settings.upstream_ca_file else None
+    credentials = Credentials(faults, rng=rng, ca_file=ca_file)
+    configuration = Configuration(snapshot, credentials)
     upstream = Upstream(
         UpstreamLimits(),
         allowed_addresses=settings.allowed_addresses,
         proxies=environ,
-        ca_file=str(settings.upstream_ca_file) if settings.upstream_ca_file else None,
+        ca_file=ca_file,
     )
     router = Router(
         configuration.routes,
@@ -86,8 +96,9 @@ async def open_app(settings: Settings, snapshot: Snapshot, environ: Mapping[str,
             max_response_bytes=settings.max_response_bytes,
         ),
         faults,
+        presenter=credentials.presenter,
         clock=clock,
-        rng=random.Random(),  # noqa: S311 - weights and jitter, nothing secret
+        rng=rng,
     )
     health = Health()
     calls = Calls()
@@ -118,4 +129,5 @@ async def open_app(settings: Settings, snapshot: Snapshot, environ: Mapping[str,
             clock=clock,
         )
     finally:
+        credentials.close()
         upstream.close()

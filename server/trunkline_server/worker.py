@@ -84,7 +84,7 @@ class Worker:
 
     def _configure(self, app: App, message: control.Configure) -> None:
         try:
-            app.configuration.snapshot = _snapshot(message)
+            app.configuration.use(_snapshot(message))
         except ConfigError as error:
             self._channel.send(control.Refused(generation=message.generation, why=str(error)))
         else:

@@ -211,6 +211,8 @@ class UpstreamError(GatewayError):
         """The provider's words, at most 512 bytes. For records under content policy; never in a status or a log."""
         self.provider = ""
         """Name of the provider; the router fills it in."""
+        self.renewed = False
+        """True if it did not take a credential that another one takes the place of; the router fills it in."""
 
 
 class UpstreamUnreachable(UpstreamError):

@@ -98,6 +98,6 @@ class Queue:
 
     def _encoded(self, deployment: Deployment) -> HttpRequest:
         provider = deployment.provider
-        if provider.needs_credential and not provider.credential:
+        if provider.needs_credential and not provider.credential and not provider.presents:
             raise CredentialMissing(f'provider "{provider.name}" has no api_key; the operator has to give it one')
         return self._dialects[provider.dialect].encode(self._request, deployment, stream=self._stream)

@@ -15,6 +15,7 @@ from trunkline_server.core.errors import (
     Overloaded,
     UpstreamAuthFailed,
     UpstreamBroken,
+    UpstreamError,
     UpstreamFailed,
     UpstreamMalformed,
     UpstreamModelNotFound,
@@ -66,7 +67,9 @@ def decide(
     """What follows the failure of the last of `attempts` attempts. `others`: whether there are deployments untried."""
     if content_sent or attempts >= (MAX_TRIES if others else MAX_ATTEMPTS):
         return GiveUp()
-    if others and isinstance(error, (*ELSEWHERE, *AGAIN)):
+    if isinstance(error, UpstreamError) and error.renewed:
+        delay_s, others = 0.0, False
+    elif others and isinstance(error, (*ELSEWHERE, *AGAIN)):
         delay_s = 0.0
     elif isinstance(error, AGAIN):
         delay_s = _delay(error, attempts, rng)

@@ -17,7 +17,8 @@ from google.protobuf.duration_pb2 import Duration
 
 from trunkline import v1
 from trunkline_server.core.call import Call
-from trunkline_server.core.deployment import Deployment, Route
+from trunkline_server.core.credential import Presenter
+from trunkline_server.core.deployment import Deployment, Provider, Route
 from trunkline_server.core.dialect import Dialect, StreamDecoder
 from trunkline_server.core.errors import (
     CapabilityMissing,
@@ -69,6 +70,7 @@ class Router:
         limits: RouterLimits,
         faults: FaultLog,
         *,
+        presenter: Callable[[Provider], Presenter | None],
         clock: Clock,
         rng: random.Random,
     ) -> None:
@@ -77,6 +79,7 @@ class Router:
         self._upstream = upstream
         self._limits = limits
         self._faults = faults
+        self._presenter = presenter
         self._clock = clock
         self._rng = rng
 
@@ -149,7 +152,7 @@ class Router:
         dialect = self._dialects[deployment.provider.dialect]
         with attempt(call, deployment, http, self._clock) as trying:
             until = _first_token_limit(request, call)  # the operator's is for streams: here all of the answer is meant
-            with await self._open(dialect, http, until, trying) as response:
+            with await self._open(deployment, http, until, trying) as response:
                 body = await self._read_whole(response, until, self._idle_s(request))
             answer = dialect.decode(body, deployment)
             trying.first_content()
@@ -165,7 +168,7 @@ class Router:
         with attempt(call, deployment, http, self._clock) as trying:
             until = self._first_token_until(request, call, moves_on=moves_on)
             try:
-                with await self._open(dialect, http, until, trying) as response:
+                with await self._open(deployment, http, until, trying) as response:
                     async with aclosing(self._batches(response, decoder, request, trying, until)) as batches:
                         async for events in batches:
                             _complete_events(events, deployment, trying, call)
@@ -219,9 +222,13 @@ class Router:
             data = b""  # the answer is whole; usage, which might have followed, does not come
         return decoder.feed(data) if data else decoder.end()
 
-    async def _open(self, dialect: Dialect, http: HttpRequest, until: float, trying: Attempt) -> UpstreamResponse:
+    async def _open(self, deployment: Deployment, http: HttpRequest, until: float, trying: Attempt) -> UpstreamResponse:
         """A response with status 200. Raises what another status means."""
+        presenter = self._presenter(deployment.provider) if deployment.provider.presents else None
         try:
+            if presenter is not None:
+                http = await presenter.present(http, until=until)
+                trying.presents(presenter.secrets)
             response = await self._upstream.open(http, until=until)
         except TimeoutError as error:
             raise FirstTokenTimeout("the provider did not answer within the limit for the first token") from error
@@ -230,7 +237,10 @@ class Router:
             return response
         with response:
             body = await _read_some(response, min(until, self._clock() + ERROR_BODY_S))
-        raise dialect.decode_error(response.status, response.headers, body)
+        failure = self._dialects[deployment.provider.dialect].decode_error(response.status, response.headers, body)
+        if presenter is not None:
+            failure.renewed = presenter.refused(http, response.status, response.headers)
+        raise failure
 
     async def _read_whole(self, response: UpstreamResponse, until: float, idle_s: float) -> bytes:
         """The body of an answer in one piece. Once its head is there, silence is bounded as in a stream."""

@@ -32,6 +32,10 @@ class Attempt:
         self.entry.left_out.extend(request.left_out[:MAX_LEFT_OUT])
         call.attempts.append(self.entry)
 
+    def presents(self, secrets: tuple[str, ...]) -> None:
+        """The try presents a credential that has these in it."""
+        self._secrets += secrets
+
     def answered(self, status: int, headers: Mapping[str, str]) -> None:
         """The head of an answer is here."""
         self.entry.http_status = status
