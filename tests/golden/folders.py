@@ -3,7 +3,7 @@
 deployment.json, in the case or else in the folder of the dialect, says who is asked:
 
     provider         its name, as in the configuration
-    base_url         "https://api.openai.com/v1"
+    base_url         "https://api.openai.com/v1"; the dialect's own if left out
     upstream_model   the model's name there
     api_key          optional; never a real one
     settings         optional: the dialect's own keys of the configuration: {"max_tokens_key": "max_tokens"}
@@ -19,26 +19,46 @@ from typing import Any, Final
 
 from google.protobuf import json_format
 
-from tests.golden.exchange import Exchange, parse_http
+from tests.golden import eventstream
+from tests.golden.exchange import Exchange, Verb, parse_http, sse_data
 from trunkline import v1
 from trunkline_server.config.base_url import split_base_url
+from trunkline_server.core.account import Settings
 from trunkline_server.core.deployment import Deployment, Provider
 from trunkline_server.core.secret import Secret
 from trunkline_server.providers.dialects import DIALECTS
+from trunkline_server.providers.registry import ROWS
 
 HERE: Final = Path(__file__).parent
 _WHO: Final = "deployment.json"
-_ONE_OF: Final = (
-    ("source.md",),
-    ("request.json",),
-    ("upstream_request.json", "upstream_request.stream.json"),
-    ("upstream_response.json", "upstream_response.sse"),
-    ("response.json", "events.json", "error.json"),
-)
+_SSE: Final = "upstream_response.sse"
+_FRAMES: Final = "upstream_response.eventstream.json"
+_ONE_OF: Final[dict[Verb, tuple[tuple[str, ...], ...]]] = {
+    "complete": (
+        ("source.md",),
+        ("request.json",),
+        ("upstream_request.json", "upstream_request.stream.json"),
+        ("upstream_response.json", _SSE, _FRAMES),
+        ("response.json", "events.json", "error.json"),
+    ),
+    "embed": (
+        ("source.md",),
+        ("embed_request.json",),
+        ("upstream_request.json",),
+        ("upstream_response.json",),
+        ("embed_response.json", "error.json"),
+    ),
+    "count": (
+        ("source.md",),
+        ("count_request.json",),
+        ("upstream_request.json",),
+        ("upstream_response.json",),
+        ("count_response.json", "error.json"),
+    ),
+}
 """Files of a case: at least one of each row. Others are mistakes, deployment.json aside."""
-_KNOWN: Final = {_WHO, *(name for names in _ONE_OF for name in names)}
-_NEEDED: Final = {"provider", "base_url", "upstream_model"}
-_OPTIONAL: Final = {"api_key", "settings"}
+_NEEDED: Final = {"provider", "upstream_model"}
+_OPTIONAL: Final = {"base_url", "api_key", "settings"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,34 +92,52 @@ def find(root: Path = HERE) -> Found:
 
 
 def _folders(root: Path) -> Iterator[Path]:
-    return (path for path in sorted(root.iterdir()) if path.is_dir() and path.name[0] not in "._")
+    found = (path for path in sorted(root.iterdir()) if path.is_dir() and path.name[0] not in "._")
+    return (path for path in found if path != HERE / "judges")
 
 
 def _read(case: Path) -> Exchange:
-    _check_files({path.name for path in case.iterdir()})
+    verb = _check_files({path.name for path in case.iterdir()})
     own = case / _WHO
-    stream = case / "upstream_response.sse"
+    prefix = "" if verb == "complete" else f"{verb}_"
+    kind = v1.EmbedRequest if verb == "embed" else v1.CompleteRequest
+    stream, streamed = _stream(case)
     return Exchange(
         name=f"{case.parent.name}/{case.name}",
+        verb=verb,
         source=(case / "source.md").read_text(),
         deployment=_deployment(own if own.exists() else case.parent / _WHO, case.parent.name),
-        request=json_format.ParseDict(_json(case / "request.json"), v1.CompleteRequest()),
+        request=json_format.ParseDict(_json(case / f"{prefix}request.json"), kind()),
         upstream_request=_json(case / "upstream_request.json"),
         upstream_stream_request=_json(case / "upstream_request.stream.json"),
         upstream_response=_json(case / "upstream_response.json"),
-        stream=parse_http(stream.read_bytes()) if stream.exists() else None,
-        response=_json(case / "response.json"),
+        stream=stream,
+        streamed=streamed,
+        response=_json(case / f"{prefix}response.json"),
         events=_json(case / "events.json"),
         error=_json(case / "error.json"),
     )
 
 
-def _check_files(names: set[str]) -> None:
-    lacking = [" or ".join(row) for row in _ONE_OF if names.isdisjoint(row)]
+def _stream(case: Path) -> tuple[bytes | None, tuple[Any, ...]]:
+    if (sse := case / _SSE).exists():
+        body = parse_http(sse.read_bytes())
+        return body, sse_data(body)
+    if frames := _json(case / _FRAMES):
+        return eventstream.encode(frames), tuple(frames)
+    return None, ()
+
+
+def _check_files(names: set[str]) -> Verb:
+    verb: Verb = "embed" if "embed_request.json" in names else "count" if "count_request.json" in names else "complete"
+    rows = _ONE_OF[verb]
+    lacking = [" or ".join(row) for row in rows if names.isdisjoint(row)]
     if lacking:
         raise _Faulty(f"there is no {'; no '.join(lacking)}")
-    if strange := names - _KNOWN:
-        raise _Faulty(f"{', '.join(sorted(strange))}: not a file of an exchange; it has {', '.join(sorted(_KNOWN))}")
+    known = {_WHO, *(name for row in rows for name in row)}
+    if strange := names - known:
+        raise _Faulty(f"{', '.join(sorted(strange))}: not a file of an exchange; it has {', '.join(sorted(known))}")
+    return verb
 
 
 def _deployment(path: Path, speaking: str) -> Deployment:
@@ -108,18 +146,28 @@ def _deployment(path: Path, speaking: str) -> Deployment:
     who = _json(path)
     if not _NEEDED <= who.keys() <= _NEEDED | _OPTIONAL:
         raise _Faulty(f"{_WHO} has {sorted(who)}; it needs {sorted(_NEEDED)} and may have {sorted(_OPTIONAL)}")
-    endpoint, base_path = split_base_url(who["base_url"])
+    account, settings = ROWS[speaking].account, who.get("settings", {})
+    defaults = {each.name: each.default for each in account.settings if each.default is not None}
+    endpoint, base_path = split_base_url(who.get("base_url") or _own_address(account.base_url, defaults | settings))
     provider = Provider(
         name=who["provider"],
         dialect=speaking,
         endpoint=endpoint,
         base_path=base_path,
         credential=Secret(who["api_key"]) if "api_key" in who else None,
-        settings=who.get("settings", {}),
+        presents="" if "api_key" in who else account.presents,
+        settings=defaults | settings,
     )
     return Deployment(
         name=f"{provider.name}/{who['upstream_model']}", provider=provider, upstream_model=who["upstream_model"]
     )
+
+
+def _own_address(own: Any, settings: Settings) -> str:
+    address = own(settings) if callable(own) else own
+    if not address:
+        raise _Faulty(f"{_WHO} needs a base_url: the dialect has none of its own")
+    return str(address)
 
 
 def _json(path: Path) -> Any:

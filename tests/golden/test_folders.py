@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.golden import eventstream
 from tests.golden.folders import HERE, find
 
 
@@ -43,7 +44,38 @@ def test_missing_answer(case: Path) -> None:
     """Where one of several files would do, all are named."""
     for name in ("upstream_response.json", "upstream_response.sse"):
         (case / name).unlink()
-    assert problem(case) == "openai/text: there is no upstream_response.json or upstream_response.sse"
+    names = "upstream_response.json or upstream_response.sse or upstream_response.eventstream.json"
+    assert problem(case) == f"openai/text: there is no {names}"
+
+
+@pytest.mark.parametrize("verb", ["embed", "count"])
+def test_other_verbs(case: Path, verb: str) -> None:
+    """A folder may hold an embedding or a count in place of a completion; its files are looked for by that."""
+    for name in ("events.json", "upstream_request.stream.json", "upstream_response.sse"):
+        (case / name).unlink()
+    (case / "request.json").rename(case / f"{verb}_request.json")
+    assert problem(case) == f"openai/text: there is no {verb}_response.json or error.json"
+    (case / f"{verb}_request.json").write_text('{"model": "m"}')
+    (case / "response.json").rename(case / f"{verb}_response.json")
+    [exchange] = find(case.parent.parent).exchanges
+    assert (exchange.verb, exchange.request.model) == (verb, "m")
+
+
+def test_frames_become_an_event_stream(case: Path) -> None:
+    """Frames that a person can read become the binary stream that AWS sends."""
+    (case / "upstream_response.sse").unlink()
+    frames = [{"headers": {":event-type": "messageStart"}, "payload": {"role": "assistant"}}]
+    (case / "upstream_response.eventstream.json").write_text(json.dumps(frames))
+    [exchange] = find(case.parent.parent).exchanges
+    assert exchange.stream == eventstream.encode(frames)
+    assert exchange.streamed == tuple(frames)
+
+
+def test_own_address(case: Path) -> None:
+    """A provider whose base_url is left out is where its dialect says."""
+    (case / "deployment.json").write_text(json.dumps({"provider": "openai", "upstream_model": "m"}))
+    [exchange] = find(case.parent.parent).exchanges
+    assert str(exchange.deployment.provider.endpoint) == "https://api.openai.com"
 
 
 def test_unknown_dialect(case: Path) -> None:

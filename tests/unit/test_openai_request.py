@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 
 from tests.golden.folders import DEPLOYMENT, DIALECT
-from tests.golden.judge import judge_request
+from tests.golden.judges.openai import judge_chat
 from trunkline import v1
 from trunkline_server.core.deployment import Deployment
 from trunkline_server.core.dialect import Dialect
 from trunkline_server.core.errors import CapabilityMissing, GatewayError, ProviderOptionRefused
 from trunkline_server.core.http import HttpRequest
 from trunkline_server.core.secret import Secret
+from trunkline_server.providers.dialects import DIALECTS
 from trunkline_server.providers.openai.dialect import OpenAI
 from trunkline_server.providers.openai.quirks import Quirks
-from trunkline_server.providers.dialects import DIALECTS
 
 OPEN = replace(DEPLOYMENT, provider=replace(DEPLOYMENT.provider, allow_provider_options=True))
 NEWER = replace(DEPLOYMENT, upstream_model="gpt-5.6-mini")
@@ -47,7 +47,7 @@ def sent(
     made = speaking.encode(request, deployment, stream=False)
     body = json.loads(made.body)
     if speaking is DIALECT and deployment is not OPEN:
-        judge_request(body)
+        judge_chat(body)
     return body, made.left_out
 
 

@@ -25,6 +25,14 @@ CHAT: Final = "/chat/completions"
 EMBEDDINGS: Final = "/embeddings"
 
 
+def judge_chat(body: Mapping[str, Any]) -> None:
+    """Refuses the body of a chat completion that the specification or the SDK's types of requests refuse."""
+    operation = SPECIFICATION.named(CHAT)
+    assert operation.body is not None
+    operation.body.check(body)
+    know(chat_types(body), body)
+
+
 def chat_types(body: Mapping[str, Any]) -> Any:
     """The SDK's type for a request like this."""
     return CompletionCreateParamsStreaming if body.get("stream") else CompletionCreateParamsNonStreaming
@@ -35,10 +43,10 @@ class OpenAI:
 
     def request(self, request: Request) -> None:
         operation = SPECIFICATION.operation(request)
-        operation.check(request)
         if operation.path == CHAT:
-            know(chat_types(request["body"]), request["body"])
+            judge_chat(request["body"])
         elif operation.path == EMBEDDINGS:
+            operation.check(request)
             know(EmbeddingCreateParams, request["body"])
         else:
             raise Refused(f"{operation.path} is not what this dialect asks for")

@@ -1,4 +1,4 @@
-"""Who judges which dialect. A dialect that is not here has no judge yet, and test_exchanges.py says so."""
+"""Who judges which dialect. One that nobody judges fails every test of its exchanges."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -12,6 +12,9 @@ from tests.golden.judges.google import Gemini, Vertex
 from tests.golden.judges.judge import Judge
 from tests.golden.judges.openai import OpenAI, SpeaksOpenAI
 from tests.golden.judges.openai_responses import OpenAIResponses
+from trunkline_server.providers.registry import ROWS
+
+LLAMA: Final = "https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md"
 
 JUDGES: Final[Mapping[str, Judge]] = MappingProxyType(
     {
@@ -20,9 +23,18 @@ JUDGES: Final[Mapping[str, Judge]] = MappingProxyType(
         "bedrock": Bedrock(),
         "cohere": Cohere(),
         "gemini": Gemini(),
-        "local": SpeaksOpenAI(),
+        "local": SpeaksOpenAI(top_k=LLAMA, min_p=LLAMA),
         "openai": OpenAI(),
         "openai-responses": OpenAIResponses(),
         "vertex": Vertex(),
     }
 )
+
+_ANYBODY: Final = SpeaksOpenAI()
+
+
+def judge_of(dialect: str) -> Judge:
+    """The judge of a dialect; whoever speaks OpenAI's chat completions without a judge of its own has OpenAI's."""
+    if dialect in JUDGES or ROWS[dialect].speaker != ROWS["openai"].speaker:
+        return JUDGES[dialect]
+    return _ANYBODY
