@@ -28,6 +28,15 @@ MAX_TOKENS: Final = 1_000_000_000
 MAX_DIMENSIONS: Final = 1_000_000
 _MAX_DIGITS: Final = 10
 
+_OF_REASONING: Final = (
+    "default_effort",
+    "efforts",
+    "reasoning_always",
+    "reasoning_controls",
+    "reasoning_off",
+    "tools_while_reasoning",
+)
+
 _Word = TypeVar("_Word", bound=str)
 
 
@@ -89,6 +98,7 @@ class CapabilityEntry(BaseModel):
     reasoning_off: ReasoningOff | None = None
     reasoning_controls: _SomeWords[ReasoningControl] | None = None
     efforts: Annotated[_SomeWords[Effort], AfterValidator(_ordered)] | None = None
+    default_effort: Effort | None = None
     sampling_limits: _Words[SamplingLimit] | None = None
     prompt_cache: _Words[PromptCache] | None = None
     dimensions: Annotated[int, BeforeValidator(_filled), Field(ge=1, le=MAX_DIMENSIONS)] | None = None
@@ -102,8 +112,8 @@ class CapabilityEntry(BaseModel):
     @model_validator(mode="after")
     def _agree(self) -> Self:
         if self.reasoning is False:
-            for key in ("reasoning_always", "reasoning_off", "reasoning_controls", "efforts"):
-                if getattr(self, key):
+            for key in _OF_REASONING:
+                if getattr(self, key) is not None:
                     raise wrong("says how it reasons, and `reasoning` says that it does not", "Keep one of the two")
         if self.context_tokens and self.max_output_tokens and self.max_output_tokens > self.context_tokens:
             raise wrong("max_output_tokens is more than context_tokens", "The context holds input and output together")
@@ -117,6 +127,6 @@ def capability_from(facts: Mapping[str, Any], *, checked: str = "", source: str 
         if key in given:
             given[key] = frozenset(given[key])
     if given.get("reasoning") is False:
-        for key in ("reasoning_always", "reasoning_off", "reasoning_controls", "efforts", "tools_while_reasoning"):
+        for key in _OF_REASONING:
             given.pop(key, None)
     return Capability(**given, checked=checked, source=source)

@@ -17,6 +17,7 @@ __all__ = [
     "Modality",
     "PromptCache",
     "ReasoningControl",
+    "ReasoningOff",
     "SamplingLimit",
 ]
 
@@ -30,6 +31,9 @@ ReasoningControl = Literal["effort", "budget", "adaptive", "level", "switch"]
 effort: a word beside the request (reasoning_effort, output_config.effort). budget: a number of tokens. adaptive: the
 model decides by itself once it may. level: Gemini's thinking level. switch: on or off, and nothing between.
 """
+
+ReasoningOff = Literal["effort", "disabled", "between_tools", "zero_budget"]
+"""effort: the word "none". disabled, between_tools: that type of Claude's thinking; zero_budget: a budget of 0."""
 
 SamplingLimit = Literal["refused", "temperature_or_top_p", "not_while_reasoning"]
 """What a model does not take of temperature, top_p and the like.
@@ -66,9 +70,11 @@ class Capability:
     host_reads_documents: bool | None = None
     """True where the host may turn documents into text before the model sees them, whatever the model itself takes."""
     tools: bool | None = None
+    tools_while_reasoning: bool | None = None
+    """False where it takes functions only in requests that switch its reasoning off."""
     parallel_tools: bool | None = None
     """Whether it may call several tools in one turn."""
-    json: bool | None = None
+    json_object: bool | None = None
     """Whether it can be held to JSON of any shape."""
     json_schema: bool | None = None
     """Whether it can be held to a schema."""
@@ -76,9 +82,13 @@ class Capability:
     reasoning: bool | None = None
     reasoning_always: bool | None = None
     """True if its reasoning can't be switched off."""
+    reasoning_off: ReasoningOff | None = None
+    """How its vendor's own interface switches reasoning off."""
     reasoning_controls: tuple[ReasoningControl, ...] = ()
     efforts: tuple[Effort, ...] = ()
     """The words that it takes for effort or level, from the least to the most."""
+    default_effort: Effort | None = None
+    """The word that holds where the request has none."""
     sampling_limits: tuple[SamplingLimit, ...] | None = None
     """Empty: it takes every way of sampling that its dialect has."""
     prompt_cache: tuple[PromptCache, ...] | None = None
@@ -111,5 +121,5 @@ class Capability:
         if not self.efforts or wanted in self.efforts:
             return wanted if self.efforts else None
         place = EFFORTS.index(wanted)
-        known = [effort for effort in self.efforts if effort != "none"] or list(self.efforts)
-        return min(known, key=lambda effort: (abs(EFFORTS.index(effort) - place), EFFORTS.index(effort)))
+        thinking: list[Effort] = [effort for effort in self.efforts if effort != "none"]
+        return min(thinking or self.efforts, key=lambda effort: abs(EFFORTS.index(effort) - place))

@@ -1,0 +1,182 @@
+"""The table of what models can do: capabilities.yaml, read once by each process that needs it.
+
+1. Every entry whose pattern fits a name has its say; where two state the same fact, the more specific one is believed:
+   the one with more characters that are no star, then the one for certain dialects.
+2. What no entry fits is not known, and excludes nothing.
+3. A mistake in the table is told with its line and key, as one in trunkline.yaml is.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import product
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, Field, ValidationError
+
+from trunkline_server.config import file
+from trunkline_server.config.capabilities import CapabilityEntry, capability_from
+from trunkline_server.config.interpolate import Interpolator
+from trunkline_server.config.model_names import forms, spelled
+from trunkline_server.config.problems import ConfigError, Where, did_you_mean, explain, wrong
+from trunkline_server.core.capability import Capability
+
+__all__ = ["CapabilityTable", "built_in", "read_table"]
+
+MAX_RULES: Final = 2000
+MAX_PATTERNS: Final = 64
+"""Of one entry."""
+
+_NONE: Final[Mapping[str, Any]] = MappingProxyType({})
+_FILE: Final = Path(__file__).with_name("capabilities.yaml")
+_PATTERN: Final = re.compile(r"[a-z0-9*][a-z0-9.*_-]{0,127}")
+_MONTH: Final = re.compile(r"20\d{2}-(?:0[1-9]|1[0-2])")
+
+
+def _check_pattern(pattern: str) -> str:
+    if not _PATTERN.fullmatch(pattern):
+        raise wrong("not a pattern for names", "Small letters, digits, dots and dashes; * stands for any characters")
+    if "." in spelled(pattern):
+        raise wrong("holds a point that is not between two digits", "Names have none there: write a dash, or the star")
+    return pattern
+
+
+def _check_month(month: str) -> str:
+    if not _MONTH.fullmatch(month):
+        raise wrong("not a month", "Write it like 2026-11")
+    return month
+
+
+class Rule(CapabilityEntry):
+    """An entry of the table: for whom it is, what it says, and who says so."""
+
+    match: Annotated[
+        tuple[Annotated[str, AfterValidator(_check_pattern)], ...], Field(min_length=1, max_length=MAX_PATTERNS)
+    ]
+    """Names as `model_names.canonical` gives them; points may be written as points."""
+    dialects: tuple[str, ...] = ()
+    """Only where one of these is spoken. Empty: everywhere."""
+    hosts: tuple[str, ...] = ()
+    """Only at these hosts. Empty: everywhere."""
+    source: Annotated[str, Field(min_length=1, max_length=512)]
+    checked: Annotated[str, AfterValidator(_check_month)]
+
+
+_Pattern = tuple[str, re.Pattern[str], int, int]
+"""What a name has to begin with, which is cheaper to ask than the whole; the whole; its weight; place of its rule."""
+
+
+@dataclass(frozen=True, slots=True)
+class CapabilityTable:
+    """The rules, ready to be asked. repr: "CapabilityTable(180 entries)"."""
+
+    rules: tuple[Rule, ...] = field(repr=False)
+    _facts: tuple[Mapping[str, Any], ...] = field(repr=False)
+    """Of each rule."""
+    _patterns: tuple[_Pattern, ...] = field(repr=False)
+
+    @classmethod
+    def of(cls, rules: tuple[Rule, ...]) -> "CapabilityTable":
+        """The table with these rules."""
+        patterns = tuple(_compiled(text, place) for place, rule in enumerate(rules) for text in rule.match)
+        return cls(rules, tuple(rule.facts for rule in rules), patterns)
+
+    def find(
+        self, upstream_model: str, *, dialect: str, host: str, own: Mapping[str, Any] = _NONE
+    ) -> Capability | None:
+        """What is known of a model at that host, where that dialect is spoken; None if nothing is.
+
+        `own` are the operator's facts, by the names of Capability's fields; they replace the table's.
+        """
+        found = self._found(forms(upstream_model), dialect, host)
+        facts: dict[str, Any] = {}
+        for place in found:
+            facts.update(self._facts[place])
+        facts.update(own)
+        if not facts:
+            return None
+        named = [rule for place in found if (rule := self.rules[place]).match != ("*",)]
+        checked, source = (named[-1].checked, named[-1].source) if named else ("", "")
+        return capability_from(facts, checked=checked, source=source)
+
+    def _found(self, names: tuple[str, ...], dialect: str, host: str) -> list[int]:
+        """Places of the rules that fit, the most specific last."""
+        weights: dict[int, int] = {}
+        for start, whole, weight, place in self._patterns:
+            for name in names:
+                if name.startswith(start) and whole.fullmatch(name):
+                    weights[place] = max(weight, weights.get(place, 0))
+        fitting = [
+            (weight, bool(rule.dialects) + bool(rule.hosts), place)
+            for place, weight in weights.items()
+            if _is_at(rule := self.rules[place], dialect, host)
+        ]
+        return [place for _, _, place in sorted(fitting)]
+
+    def __repr__(self) -> str:
+        return f"CapabilityTable({len(self.rules)} entries)"
+
+
+@cache
+def built_in() -> CapabilityTable:
+    """The table that comes with the gateway."""
+    return read_table(_FILE.read_text("utf-8"), _FILE.name)
+
+
+def read_table(text: str, origin: str) -> CapabilityTable:
+    """The table in this text. Raises ConfigError with all that is wrong; `origin` is what it calls the text."""
+    tree = file.parse(text, origin, Interpolator(environ={}))
+    for key in tree.data.keys() - {"models"}:
+        tree.report((key,), "unknown key", did_you_mean(key, ("models",)))
+    entries = tree.data.get("models")
+    if not isinstance(entries, list) or not entries:
+        tree.report(("models",), "must be a list of entries", "Begin each with `- match:`")
+        entries = []
+    if len(entries) > MAX_RULES:
+        tree.report(("models",), f"more than {MAX_RULES} entries", "Join those that say the same")
+        entries = []
+    rules = tuple(rule for index, value in enumerate(entries) if (rule := _rule(tree, ("models", index), value)))
+    if not tree.problems:
+        _check_doubles(tree, rules)
+    if tree.problems:
+        raise ConfigError(sorted(tree.problems, key=lambda problem: problem.line))
+    return CapabilityTable.of(rules)
+
+
+def _compiled(pattern: str, place: int) -> _Pattern:
+    literals = spelled(pattern).split("*")
+    return literals[0], re.compile(".*".join(map(re.escape, literals))), sum(map(len, literals)), place
+
+
+def _is_at(rule: Rule, dialect: str, host: str) -> bool:
+    return (not rule.dialects or dialect in rule.dialects) and (not rule.hosts or host in rule.hosts)
+
+
+def _rule(tree: file.Tree, where: Where, value: Any) -> Rule | None:
+    if isinstance(value, dict):
+        lists = ("match", "dialects", "hosts")
+        value = value | {key: tuple(value[key]) for key in lists if isinstance(value.get(key), list)}
+    try:
+        return Rule.model_validate(value)
+    except ValidationError as error:
+        for each in error.errors(include_url=False, include_input=False):
+            message, mend = explain(each)
+            if each["type"] == "extra_forbidden":
+                message, mend = "unknown key", did_you_mean(str(each["loc"][-1]), Rule.model_fields)
+            tree.report((*where, *each["loc"]), message, mend)
+        return None
+
+
+def _check_doubles(tree: file.Tree, rules: tuple[Rule, ...]) -> None:
+    """Two entries as specific as each other for one name would make their order matter."""
+    seen: set[tuple[str, str, str]] = set()
+    for index, rule in enumerate(rules):
+        for place, pattern in enumerate(rule.match):
+            keys = set(product((spelled(pattern),), rule.dialects or ("",), rule.hosts or ("",)))
+            if keys & seen:
+                where = ("models", index, "match", place)
+                tree.report(where, "a pattern that stands above already", "Join the entries, or make it more specific")
+            seen |= keys
