@@ -5,15 +5,17 @@ any of these what the environment offers: a service principal in variables, work
 developer's tools, a browser or a login.
 """
 
+import os
 from typing import Any, Final
 
 from azure.core.credentials import AccessTokenInfo
-from azure.core.exceptions import AzureError, HttpResponseError
+from azure.core.exceptions import AzureError, ServiceRequestError, ServiceResponseError
 from azure.core.pipeline.transport import RequestsTransport
 from azure.identity import (
     CertificateCredential,
+    ChainedTokenCredential,
     ClientSecretCredential,
-    DefaultAzureCredential,
+    EnvironmentCredential,
     ManagedIdentityCredential,
     WorkloadIdentityCredential,
 )
@@ -29,15 +31,8 @@ SCOPE: Final = "https://cognitiveservices.azure.com/.default"
 _SERVER_ERROR: Final = 500
 _RETRIES: Final[dict[str, Any]] = {"retry_total": 2, "retry_status": 2, "retry_backoff_max": 2}
 """Kept tries again by itself."""
-_NO_PERSON: Final[dict[str, Any]] = {
-    "exclude_shared_token_cache_credential": True,
-    "exclude_visual_studio_code_credential": True,
-    "exclude_cli_credential": True,
-    "exclude_developer_cli_credential": True,
-    "exclude_powershell_credential": True,
-    "exclude_interactive_browser_credential": True,
-    "exclude_broker_credential": True,
-}
+_POD_VARIABLES: Final = ("AZURE_TENANT_ID", "AZURE_FEDERATED_TOKEN_FILE")
+_NO_ANSWER: Final = (ServiceRequestError, ServiceResponseError)
 
 hush("azure", "msal", "urllib3")
 
@@ -82,15 +77,18 @@ class Entra:
             )
         if settings.get("managed_identity"):
             return ManagedIdentityCredential(client_id=client_id or None, **how)
-        if client_id:
-            how |= {"managed_identity_client_id": client_id}
-        if tenant_id:
-            how |= {"workload_identity_tenant_id": tenant_id}
-        return DefaultAzureCredential(**how, **_NO_PERSON)
+        return self._of_environment(how, client_id)
+
+    def _of_environment(self, how: dict[str, Any], client_id: str) -> ChainedTokenCredential:
+        """As DefaultAzureCredential, without a person's tools, and with `authority` for workload identity too."""
+        chain: list[Any] = [EnvironmentCredential(**how)]
+        if all(os.environ.get(name) for name in _POD_VARIABLES):
+            chain.append(WorkloadIdentityCredential(client_id=client_id or None, **how))
+        chain.append(ManagedIdentityCredential(client_id=client_id or os.environ.get("AZURE_CLIENT_ID") or None, **how))
+        return ChainedTokenCredential(*chain)
 
 
 def _unreachable(error: Exception, status: int) -> bool:
     if status:
         return status >= _SERVER_ERROR
-    # Without an answer: a connection that failed, unless a credential was found wanting before anyone was asked.
-    return isinstance(error, AzureError) and not isinstance(error, HttpResponseError)
+    return any(isinstance(each, _NO_ANSWER) for each in (error, error.__cause__, error.__context__))

@@ -198,7 +198,8 @@ class Kept:
             retry_at=now + delay * self._rng.uniform(0.75, 1),
         )
         self._failure = failure
-        self._faults.no_credential(self._provider, f"no token from {self._issuer} ({failure.why})")
+        what = "no answer from" if failure.unreachable else "no token from"
+        self._faults.no_credential(self._provider, f"{what} {self._issuer} ({failure.why})")
         if self._grant is not None and failure.retry_at < self._good_until:
             self._renew_at(failure.retry_at)
         return failure
