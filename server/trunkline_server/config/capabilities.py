@@ -129,4 +129,7 @@ def capability_from(facts: Mapping[str, Any], *, checked: str = "", source: str 
     if given.get("reasoning") is False:
         for key in _OF_REASONING:
             given.pop(key, None)
+    context, output = given.get("context_tokens"), given.get("max_output_tokens")
+    if context and output and output > context:  # an operator who states a small context means the output too
+        given["max_output_tokens"] = context
     return Capability(**given, checked=checked, source=source)

@@ -9,6 +9,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from trunkline_server.config import schema
 from trunkline_server.config.base_url import refused_address, split_base_url
+from trunkline_server.config.capabilities import CapabilityEntry
 from trunkline_server.config.file import Tree
 from trunkline_server.config.interpolate import Filled
 from trunkline_server.config.problems import ConfigError, Where, did_you_mean, explain
@@ -136,6 +137,8 @@ def _validated(kind: type[_Entry], value: Any) -> tuple[_Entry | None, list[Erro
 
 def _known_key(kind: type[BaseModel], place: Where) -> str:
     fields = kind.model_fields if len(place) == 1 else schema.DeploymentEntry.model_fields
+    if "capabilities" in place[:-1]:
+        fields = CapabilityEntry.model_fields
     return did_you_mean(str(place[-1]), fields)
 
 

@@ -24,6 +24,7 @@ from pydantic import (
 )
 
 from trunkline_server.config.base_url import split_base_url
+from trunkline_server.config.capabilities import CapabilityEntry
 from trunkline_server.config.interpolate import Filled
 from trunkline_server.config.problems import wrong
 from trunkline_server.core.account import Account, Setting, SettingValue
@@ -282,6 +283,8 @@ class DeploymentEntry(Entry):
     region: Annotated[Line, Field(max_length=64)] = ""
     weight: Annotated[Number, Field(ge=1, le=1000)] = 1
     tier: Annotated[Number, Field(ge=0, le=63)] = 0
+    capabilities: CapabilityEntry | None = None
+    """What the model can do there, where it is not in the table, or is otherwise than the table says."""
 
 
 class ModelEntry(Entry):
