@@ -27,8 +27,13 @@ from trunkline_server.interceptors.admission import Admission
 from trunkline_server.interceptors.errors import Errors
 from trunkline_server.interceptors.metadata import Metadata
 from trunkline_server.providers.dialects import DIALECTS
-from trunkline_server.routing.router import Router, RouterLimits
+from trunkline_server.routing.counting import TokenCounter
+from trunkline_server.routing.embeddings import EmbeddingRouter
+from trunkline_server.routing.exchange import Exchange, RouterLimits
+from trunkline_server.routing.router import Router
+from trunkline_server.routing.tries import Planner
 from trunkline_server.services.completion import Completion
+from trunkline_server.services.embedding import Embedding
 from trunkline_server.services.models import Models
 from trunkline_server.upstream import Upstream, UpstreamLimits
 
@@ -86,26 +91,24 @@ async def open_app(settings: Settings, snapshot: Snapshot, environ: Mapping[str,
         proxies=environ,
         ca_file=ca_file,
     )
-    router = Router(
-        configuration.routes,
-        DIALECTS,
-        upstream,
-        RouterLimits(
+    exchange = Exchange(
+        upstream=upstream,
+        dialects=DIALECTS,
+        limits=RouterLimits(
             first_token_s=settings.first_token_timeout_s,
             idle_s=settings.idle_timeout_s,
             max_response_bytes=settings.max_response_bytes,
         ),
-        faults,
         presenter=credentials.presenter,
         clock=clock,
-        rng=rng,
     )
+    planner = Planner(configuration.routes, faults, clock=clock, rng=rng)
     health = Health()
     calls = Calls()
     served: tuple[tuple[ServiceDescriptor, object], ...] = (
-        (_COMPLETION, Completion(router)),
+        (_COMPLETION, Completion(Router(planner, exchange), TokenCounter(planner, exchange))),
         (_MODELS, Models(configuration.routes)),
-        (_EMBEDDING, None),
+        (_EMBEDDING, Embedding(EmbeddingRouter(planner, exchange))),
         (_QUOTAS, None),
     )
     names = tuple(descriptor.full_name for descriptor, _ in served)

@@ -126,7 +126,7 @@ async def test_what_is_not_served_is_refused_by_name(channel):
     failed = await failure_of(completion(channel).Complete(ask(idempotency_key="k")))
     assert reason(failed) == "CAPABILITY_MISSING"
     assert detail(failed, error_details_pb2.BadRequest).field_violations[0].field == "idempotency_key"
-    failed = await failure_of(completion(channel).CountTokens(v1.CountTokensRequest(request=ask())))
+    failed = await failure_of(completion(channel).GetOutcome(v1.GetOutcomeRequest(request_id="x")))
     assert failed.code() == grpc.StatusCode.UNIMPLEMENTED
     assert reason(failed) == "METHOD_UNIMPLEMENTED"
 

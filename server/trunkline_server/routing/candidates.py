@@ -1,13 +1,12 @@
 """Which deployments a call may go to, and in which order they are taken."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from trunkline import v1
 from trunkline_server.core.call import Call
 from trunkline_server.core.deployment import Deployment, Route
-from trunkline_server.core.dialect import Dialect
 from trunkline_server.core.errors import (
     CapabilityMissing,
     CredentialMissing,
@@ -21,8 +20,13 @@ from trunkline_server.core.http import HttpRequest
 from trunkline_server.routing import trail
 from trunkline_server.routing.order import order
 
+Routed = v1.CompleteRequest | v1.EmbedRequest
+"""Requests that name a model and may have wishes for routing."""
+Encode = Callable[[Deployment], HttpRequest]
+"""What a deployment is to be sent for a call. Raises CapabilityMissing or ProviderOptionRefused."""
 
-def candidates(routes: Mapping[str, Route], request: v1.CompleteRequest, rng: random.Random) -> list[Deployment]:
+
+def candidates(routes: Mapping[str, Route], request: Routed, rng: random.Random) -> list[Deployment]:
     """Every deployment that the call may go to, in order: the model's, then those of its fallbacks.
 
     Raises ModelNotFound, InvalidRequest for a fallback that does not exist, or CapabilityMissing where the caller's
@@ -49,20 +53,10 @@ class Queue:
     Nothing is opened here: a request that no deployment can serve is refused before any socket is.
     """
 
-    def __init__(
-        self,
-        deployments: list[Deployment],
-        dialects: Mapping[str, Dialect],
-        request: v1.CompleteRequest,
-        call: Call,
-        *,
-        stream: bool,
-    ) -> None:
+    def __init__(self, deployments: list[Deployment], encode: Encode, call: Call) -> None:
         self._waiting = deployments[::-1]
-        self._dialects = dialects
-        self._request = request
+        self._encode = encode
         self._call = call
-        self._stream = stream
         self._found: tuple[Deployment, HttpRequest] | None = None
 
     @property
@@ -100,4 +94,4 @@ class Queue:
         provider = deployment.provider
         if provider.needs_credential and not provider.credential and not provider.presents:
             raise CredentialMissing(f'provider "{provider.name}" has no api_key; the operator has to give it one')
-        return self._dialects[provider.dialect].encode(self._request, deployment, stream=self._stream)
+        return self._encode(deployment)

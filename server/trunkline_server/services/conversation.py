@@ -80,7 +80,7 @@ class Conversation:
             elif kind == "tool_result":
                 self._check_tool_result(block.tool_result, index, place)
             elif kind == "media":
-                self._check_media(block.media, f"messages[{index}].blocks[{place}].media")
+                check_media(self._violations, block.media, f"messages[{index}].blocks[{place}].media")
             if block.HasField("cache_mark"):
                 self._check_cache_mark(block, f"messages[{index}].blocks[{place}]")
 
@@ -130,20 +130,9 @@ class Conversation:
             if kind not in _OF_RESULT:
                 self._violations.add(where, "a tool result holds text and media only; put others in messages of theirs")
             elif kind == "media":
-                self._check_media(block.media, f"{where}.media")
+                check_media(self._violations, block.media, f"{where}.media")
             if block.HasField("cache_mark"):
                 self._check_cache_mark(block, where)
-
-    def _check_media(self, media: v1.Media, where: str) -> None:
-        source = media.WhichOneof("source")
-        if source is None or not getattr(media, source):
-            self._violations.add(f"{where}.{source or 'source'}", "empty; set one of data, uri and file_id")
-        if source == "data" and not media.mime_type:
-            self._violations.add(f"{where}.mime_type", "required with data; set it, such as image/png")
-        elif media.mime_type and not _is_media_type(media.mime_type):
-            self._violations.add(f"{where}.mime_type", "not a media type; write type/subtype, such as image/png")
-        if media.detail not in _DETAILS:
-            self._violations.add(f"{where}.detail", "not known; set one of MediaDetail")
 
     def _check_answered(self) -> None:
         """Notes the calls that are open where the results have ended."""
@@ -154,6 +143,19 @@ class Conversation:
                     "nobody has answered it; send its result in a message of ROLE_TOOL right behind the turn",
                 )
         self._open.clear()
+
+
+def check_media(violations: Violations, media: v1.Media, where: str) -> None:
+    """Notes what is wrong with a medium."""
+    source = media.WhichOneof("source")
+    if source is None or not getattr(media, source):
+        violations.add(f"{where}.{source or 'source'}", "empty; set one of data, uri and file_id")
+    if source == "data" and not media.mime_type:
+        violations.add(f"{where}.mime_type", "required with data; set it, such as image/png")
+    elif media.mime_type and not _is_media_type(media.mime_type):
+        violations.add(f"{where}.mime_type", "not a media type; write type/subtype, such as image/png")
+    if media.detail not in _DETAILS:
+        violations.add(f"{where}.detail", "not known; set one of MediaDetail")
 
 
 def _misplaced(kind: str | None, role: v1.Role.ValueType) -> str:

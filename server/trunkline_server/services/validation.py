@@ -36,12 +36,13 @@ _SUMMARIES: Final = frozenset(v1.ReasoningSummary.values())
 _TOOL_CHOICE_MODES: Final = frozenset(v1.ToolChoiceMode.values())
 
 
-def validate(request: v1.CompleteRequest) -> None:
+def validate(request: v1.CompleteRequest, path: str = "") -> None:
     """Returns if the request keeps the contract. Raises InvalidRequest with what it breaks, in order of the fields.
 
+    `path` is where the request stands in the caller's: "request." in a CountTokensRequest.
     Raises ProviderOptionRefused for options of a dialect that there is not: every deployment would leave them out.
     """
-    violations = Violations()
+    violations = Violations(path)
     if not request.model:
         violations.add("model", "required; set it to a name that ListModels gives")
     if not request.messages:
@@ -55,7 +56,7 @@ def validate(request: v1.CompleteRequest) -> None:
         _tool_choice(violations, request.tool_choice, request.tools)
     if violations.found:
         raise InvalidRequest(*violations.found)
-    _refuse_unknown_dialects(request.provider_options)
+    refuse_unknown_dialects(request.provider_options, path)
 
 
 def _model(violations: Violations, model: str) -> None:
@@ -210,12 +211,15 @@ def _provider_options(violations: Violations, options: Mapping[str, bytes]) -> N
             violations.json_object(data, f'provider_options["{dialect}"]', MAX_PROVIDER_OPTION_BYTES)
 
 
-def _refuse_unknown_dialects(options: Mapping[str, bytes]) -> None:
+def refuse_unknown_dialects(options: Mapping[str, bytes], path: str = "") -> None:
+    """Returns if all options are for dialects that there are. Raises ProviderOptionRefused."""
     for name in sorted(options):
         if name not in DIALECTS:
             known = ", ".join(sorted(DIALECTS))
             raise ProviderOptionRefused(
-                FieldViolation(field=f'provider_options["{name}"]', description=f"no dialect of this name; use {known}")
+                FieldViolation(
+                    field=f'{path}provider_options["{name}"]', description=f"no dialect of this name; use {known}"
+                )
             )
 
 
@@ -228,8 +232,17 @@ _SAMPLING: Final[dict[str, tuple[float, float]]] = {
     "presence_penalty": (-2, 2),
 }
 
-_CHECKS: Final[dict[str, Callable[[Violations, Any], None]]] = {
+ROUTED: Final[dict[str, Callable[[Violations, Any], None]]] = {
     "model": _model,
+    "labels": _labels,
+    "routing": _routing,
+    "idempotency_key": _idempotency_key,
+    "provider_options": _provider_options,
+}
+"""By field: what requests of all kinds have that go to a model."""
+
+_CHECKS: Final[dict[str, Callable[[Violations, Any], None]]] = {
+    **ROUTED,
     "messages": _messages,
     "tools": _tools,
     "response_format": _response_format,
@@ -239,10 +252,6 @@ _CHECKS: Final[dict[str, Callable[[Violations, Any], None]]] = {
     "stop": _stop,
     "logprobs": _logprobs,
     "cache": _cache,
-    "labels": _labels,
-    "routing": _routing,
     "timeouts": _timeouts,
-    "idempotency_key": _idempotency_key,
-    "provider_options": _provider_options,
 }
 """By field. What is not here needs no check, or is checked with the others (tool_choice)."""

@@ -30,14 +30,16 @@ _JSON_OBJECT: Final = msgspec.json.Decoder(_AnyObject)
 class Violations:
     """What was found so far."""
 
-    __slots__ = ("found",)
+    __slots__ = ("_path", "found")
 
-    def __init__(self) -> None:
+    def __init__(self, path: str = "") -> None:
+        self._path = path
+        """What stands before each field: "request." for one within another."""
         self.found: list[FieldViolation] = []
 
     def add(self, field: str, description: str) -> None:
         """Takes note of a violation. Raises InvalidRequest with all of them when there are enough."""
-        self.found.append(FieldViolation(field=field, description=description))
+        self.found.append(FieldViolation(field=self._path + field, description=description))
         if len(self.found) >= MAX_VIOLATIONS:
             raise InvalidRequest(*self.found)
 
