@@ -23,10 +23,11 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from trunkline.v1 import completion_pb2 as trunkline_dot_v1_dot_completion__pb2
 from trunkline.v1 import usage_pb2 as trunkline_dot_v1_dot_usage__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19trunkline/v1/models.proto\x12\x0ctrunkline.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18trunkline/v1/usage.proto\":\n\x11ListModelsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"R\n\x12ListModelsResponse\x12#\n\x06models\x18\x01 \x03(\x0b\x32\x13.trunkline.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x1f\n\x0fGetModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"6\n\x10GetModelResponse\x12\"\n\x05model\x18\x01 \x01(\x0b\x32\x13.trunkline.v1.Model\"\x8b\x01\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x30\n\x0c\x63\x61pabilities\x18\x03 \x01(\x0b\x32\x1a.trunkline.v1.Capabilities\x12-\n\x0b\x64\x65ployments\x18\x04 \x03(\x0b\x32\x18.trunkline.v1.Deployment\"\xc9\x02\n\x0c\x43\x61pabilities\x12\'\n\x08\x66\x65\x61tures\x18\x01 \x03(\x0e\x32\x15.trunkline.v1.Feature\x12\x1b\n\x0e\x63ontext_tokens\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\x1e\n\x11max_output_tokens\x18\x03 \x01(\x03H\x01\x88\x01\x01\x12\x30\n\x10input_modalities\x18\x04 \x03(\x0e\x32\x16.trunkline.v1.Modality\x12\x31\n\x11output_modalities\x18\x05 \x03(\x0e\x32\x16.trunkline.v1.Modality\x12\x15\n\rprice_version\x18\x06 \x01(\t\x12.\n\nchecked_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x11\n\x0f_context_tokensB\x14\n\x12_max_output_tokens\"\xb1\x01\n\nDeployment\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\x16\n\x0eupstream_model\x18\x03 \x01(\t\x12\x0e\n\x06region\x18\x04 \x01(\t\x12\x0c\n\x04tier\x18\x05 \x01(\x05\x12\x0e\n\x06weight\x18\x06 \x01(\x05\x12,\n\x05state\x18\x07 \x01(\x0e\x32\x1d.trunkline.v1.DeploymentState\x12\x0f\n\x07\x64ialect\x18\x08 \x01(\t*\x9a\x02\n\x07\x46\x65\x61ture\x12\x17\n\x13\x46\x45\x41TURE_UNSPECIFIED\x10\x00\x12\x14\n\x10\x46\x45\x41TURE_COMPLETE\x10\x01\x12\x12\n\x0e\x46\x45\x41TURE_STREAM\x10\x02\x12\x11\n\rFEATURE_TOOLS\x10\x03\x12\x1a\n\x16\x46\x45\x41TURE_PARALLEL_TOOLS\x10\x04\x12\x10\n\x0c\x46\x45\x41TURE_JSON\x10\x05\x12\x17\n\x13\x46\x45\x41TURE_JSON_SCHEMA\x10\x06\x12\x15\n\x11\x46\x45\x41TURE_REASONING\x10\x07\x12\x14\n\x10\x46\x45\x41TURE_LOGPROBS\x10\x08\x12\x18\n\x14\x46\x45\x41TURE_PROMPT_CACHE\x10\t\x12\x11\n\rFEATURE_EMBED\x10\n\x12\x18\n\x14\x46\x45\x41TURE_COUNT_TOKENS\x10\x0b*\x8d\x01\n\x0f\x44\x65ploymentState\x12 \n\x1c\x44\x45PLOYMENT_STATE_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x44\x45PLOYMENT_STATE_HEALTHY\x10\x01\x12\x1c\n\x18\x44\x45PLOYMENT_STATE_EJECTED\x10\x02\x12\x1c\n\x18\x44\x45PLOYMENT_STATE_PROBING\x10\x03\x32\xa4\x01\n\x06Models\x12O\n\nListModels\x12\x1f.trunkline.v1.ListModelsRequest\x1a .trunkline.v1.ListModelsResponse\x12I\n\x08GetModel\x12\x1d.trunkline.v1.GetModelRequest\x1a\x1e.trunkline.v1.GetModelResponseB?\n\x10\x64\x65v.trunkline.v1P\x01Z)trunkline.dev/go/trunkline/v1;trunklinev1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19trunkline/v1/models.proto\x12\x0ctrunkline.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dtrunkline/v1/completion.proto\x1a\x18trunkline/v1/usage.proto\":\n\x11ListModelsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"R\n\x12ListModelsResponse\x12#\n\x06models\x18\x01 \x03(\x0b\x32\x13.trunkline.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x1f\n\x0fGetModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"6\n\x10GetModelResponse\x12\"\n\x05model\x18\x01 \x01(\x0b\x32\x13.trunkline.v1.Model\"\x8b\x01\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x30\n\x0c\x63\x61pabilities\x18\x03 \x01(\x0b\x32\x1a.trunkline.v1.Capabilities\x12-\n\x0b\x64\x65ployments\x18\x04 \x03(\x0b\x32\x18.trunkline.v1.Deployment\"\xad\x06\n\x0c\x43\x61pabilities\x12\'\n\x08\x66\x65\x61tures\x18\x01 \x03(\x0e\x32\x15.trunkline.v1.Feature\x12\x1b\n\x0e\x63ontext_tokens\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\x1e\n\x11max_output_tokens\x18\x03 \x01(\x03H\x01\x88\x01\x01\x12\x30\n\x10input_modalities\x18\x04 \x03(\x0e\x32\x16.trunkline.v1.Modality\x12\x31\n\x11output_modalities\x18\x05 \x03(\x0e\x32\x16.trunkline.v1.Modality\x12\x15\n\rprice_version\x18\x06 \x01(\t\x12.\n\nchecked_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12:\n\x12reasoning_controls\x18\x08 \x03(\x0e\x32\x1e.trunkline.v1.ReasoningControl\x12\x38\n\x11reasoning_efforts\x18\t \x03(\x0e\x32\x1d.trunkline.v1.ReasoningEffort\x12?\n\x18\x64\x65\x66\x61ult_reasoning_effort\x18\n \x01(\x0e\x32\x1d.trunkline.v1.ReasoningEffort\x12\x1d\n\x10reasoning_always\x18\x0b \x01(\x08H\x02\x88\x01\x01\x12\x34\n\x0fsampling_limits\x18\x0c \x03(\x0e\x32\x1b.trunkline.v1.SamplingLimit\x12;\n\x13prompt_cache_styles\x18\r \x03(\x0e\x32\x1e.trunkline.v1.PromptCacheStyle\x12!\n\x14\x65mbedding_dimensions\x18\x0e \x01(\x05H\x03\x88\x01\x01\x12 \n\x13shortens_embeddings\x18\x0f \x01(\x08H\x04\x88\x01\x01\x12\x0e\n\x06source\x18\x10 \x01(\tB\x11\n\x0f_context_tokensB\x14\n\x12_max_output_tokensB\x13\n\x11_reasoning_alwaysB\x17\n\x15_embedding_dimensionsB\x16\n\x14_shortens_embeddings\"\xe3\x01\n\nDeployment\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\x16\n\x0eupstream_model\x18\x03 \x01(\t\x12\x0e\n\x06region\x18\x04 \x01(\t\x12\x0c\n\x04tier\x18\x05 \x01(\x05\x12\x0e\n\x06weight\x18\x06 \x01(\x05\x12,\n\x05state\x18\x07 \x01(\x0e\x32\x1d.trunkline.v1.DeploymentState\x12\x0f\n\x07\x64ialect\x18\x08 \x01(\t\x12\x30\n\x0c\x63\x61pabilities\x18\t \x01(\x0b\x32\x1a.trunkline.v1.Capabilities*\x9a\x02\n\x07\x46\x65\x61ture\x12\x17\n\x13\x46\x45\x41TURE_UNSPECIFIED\x10\x00\x12\x14\n\x10\x46\x45\x41TURE_COMPLETE\x10\x01\x12\x12\n\x0e\x46\x45\x41TURE_STREAM\x10\x02\x12\x11\n\rFEATURE_TOOLS\x10\x03\x12\x1a\n\x16\x46\x45\x41TURE_PARALLEL_TOOLS\x10\x04\x12\x10\n\x0c\x46\x45\x41TURE_JSON\x10\x05\x12\x17\n\x13\x46\x45\x41TURE_JSON_SCHEMA\x10\x06\x12\x15\n\x11\x46\x45\x41TURE_REASONING\x10\x07\x12\x14\n\x10\x46\x45\x41TURE_LOGPROBS\x10\x08\x12\x18\n\x14\x46\x45\x41TURE_PROMPT_CACHE\x10\t\x12\x11\n\rFEATURE_EMBED\x10\n\x12\x18\n\x14\x46\x45\x41TURE_COUNT_TOKENS\x10\x0b*\xcc\x01\n\x10ReasoningControl\x12!\n\x1dREASONING_CONTROL_UNSPECIFIED\x10\x00\x12\x1c\n\x18REASONING_CONTROL_EFFORT\x10\x01\x12\x1c\n\x18REASONING_CONTROL_BUDGET\x10\x02\x12\x1e\n\x1aREASONING_CONTROL_ADAPTIVE\x10\x03\x12\x1b\n\x17REASONING_CONTROL_LEVEL\x10\x04\x12\x1c\n\x18REASONING_CONTROL_SWITCH\x10\x05*\x9c\x01\n\rSamplingLimit\x12\x1e\n\x1aSAMPLING_LIMIT_UNSPECIFIED\x10\x00\x12\x1a\n\x16SAMPLING_LIMIT_REFUSED\x10\x01\x12\'\n#SAMPLING_LIMIT_TEMPERATURE_OR_TOP_P\x10\x02\x12&\n\"SAMPLING_LIMIT_NOT_WHILE_REASONING\x10\x03*\xb6\x01\n\x10PromptCacheStyle\x12\"\n\x1ePROMPT_CACHE_STYLE_UNSPECIFIED\x10\x00\x12 \n\x1cPROMPT_CACHE_STYLE_AUTOMATIC\x10\x01\x12\x1c\n\x18PROMPT_CACHE_STYLE_MARKS\x10\x02\x12\"\n\x1ePROMPT_CACHE_STYLE_BREAKPOINTS\x10\x03\x12\x1a\n\x16PROMPT_CACHE_STYLE_KEY\x10\x04*\x8d\x01\n\x0f\x44\x65ploymentState\x12 \n\x1c\x44\x45PLOYMENT_STATE_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x44\x45PLOYMENT_STATE_HEALTHY\x10\x01\x12\x1c\n\x18\x44\x45PLOYMENT_STATE_EJECTED\x10\x02\x12\x1c\n\x18\x44\x45PLOYMENT_STATE_PROBING\x10\x03\x32\xa4\x01\n\x06Models\x12O\n\nListModels\x12\x1f.trunkline.v1.ListModelsRequest\x1a .trunkline.v1.ListModelsResponse\x12I\n\x08GetModel\x12\x1d.trunkline.v1.GetModelRequest\x1a\x1e.trunkline.v1.GetModelResponseB?\n\x10\x64\x65v.trunkline.v1P\x01Z)trunkline.dev/go/trunkline/v1;trunklinev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,24 +35,30 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'trunkline.v1.models_pb2', _
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\020dev.trunkline.v1P\001Z)trunkline.dev/go/trunkline/v1;trunklinev1'
-  _globals['_FEATURE']._serialized_start=990
-  _globals['_FEATURE']._serialized_end=1272
-  _globals['_DEPLOYMENTSTATE']._serialized_start=1275
-  _globals['_DEPLOYMENTSTATE']._serialized_end=1416
-  _globals['_LISTMODELSREQUEST']._serialized_start=102
-  _globals['_LISTMODELSREQUEST']._serialized_end=160
-  _globals['_LISTMODELSRESPONSE']._serialized_start=162
-  _globals['_LISTMODELSRESPONSE']._serialized_end=244
-  _globals['_GETMODELREQUEST']._serialized_start=246
-  _globals['_GETMODELREQUEST']._serialized_end=277
-  _globals['_GETMODELRESPONSE']._serialized_start=279
-  _globals['_GETMODELRESPONSE']._serialized_end=333
-  _globals['_MODEL']._serialized_start=336
-  _globals['_MODEL']._serialized_end=475
-  _globals['_CAPABILITIES']._serialized_start=478
-  _globals['_CAPABILITIES']._serialized_end=807
-  _globals['_DEPLOYMENT']._serialized_start=810
-  _globals['_DEPLOYMENT']._serialized_end=987
-  _globals['_MODELS']._serialized_start=1419
-  _globals['_MODELS']._serialized_end=1583
+  _globals['_FEATURE']._serialized_start=1555
+  _globals['_FEATURE']._serialized_end=1837
+  _globals['_REASONINGCONTROL']._serialized_start=1840
+  _globals['_REASONINGCONTROL']._serialized_end=2044
+  _globals['_SAMPLINGLIMIT']._serialized_start=2047
+  _globals['_SAMPLINGLIMIT']._serialized_end=2203
+  _globals['_PROMPTCACHESTYLE']._serialized_start=2206
+  _globals['_PROMPTCACHESTYLE']._serialized_end=2388
+  _globals['_DEPLOYMENTSTATE']._serialized_start=2391
+  _globals['_DEPLOYMENTSTATE']._serialized_end=2532
+  _globals['_LISTMODELSREQUEST']._serialized_start=133
+  _globals['_LISTMODELSREQUEST']._serialized_end=191
+  _globals['_LISTMODELSRESPONSE']._serialized_start=193
+  _globals['_LISTMODELSRESPONSE']._serialized_end=275
+  _globals['_GETMODELREQUEST']._serialized_start=277
+  _globals['_GETMODELREQUEST']._serialized_end=308
+  _globals['_GETMODELRESPONSE']._serialized_start=310
+  _globals['_GETMODELRESPONSE']._serialized_end=364
+  _globals['_MODEL']._serialized_start=367
+  _globals['_MODEL']._serialized_end=506
+  _globals['_CAPABILITIES']._serialized_start=509
+  _globals['_CAPABILITIES']._serialized_end=1322
+  _globals['_DEPLOYMENT']._serialized_start=1325
+  _globals['_DEPLOYMENT']._serialized_end=1552
+  _globals['_MODELS']._serialized_start=2535
+  _globals['_MODELS']._serialized_end=2699
 # @@protoc_insertion_point(module_scope)

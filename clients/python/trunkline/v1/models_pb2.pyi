@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from trunkline.v1 import completion_pb2 as _completion_pb2
 from trunkline.v1 import usage_pb2 as _usage_pb2
 import builtins as _builtins
 import sys
@@ -80,6 +81,102 @@ FEATURE_EMBED: Feature.ValueType  # 10
 FEATURE_COUNT_TOKENS: Feature.ValueType  # 11
 """Count tokens by itself."""
 Global___Feature: _TypeAlias = Feature  # noqa: Y015
+
+class _ReasoningControl:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ReasoningControlEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReasoningControl.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    REASONING_CONTROL_UNSPECIFIED: _ReasoningControl.ValueType  # 0
+    """Not set."""
+    REASONING_CONTROL_EFFORT: _ReasoningControl.ValueType  # 1
+    """By a word: ReasoningConfig.effort."""
+    REASONING_CONTROL_BUDGET: _ReasoningControl.ValueType  # 2
+    """By a number of tokens: ReasoningConfig.budget_tokens."""
+    REASONING_CONTROL_ADAPTIVE: _ReasoningControl.ValueType  # 3
+    """The model decides by itself how much, once it may."""
+    REASONING_CONTROL_LEVEL: _ReasoningControl.ValueType  # 4
+    """By a level, which ReasoningConfig.effort gives."""
+    REASONING_CONTROL_SWITCH: _ReasoningControl.ValueType  # 5
+    """On and off, and nothing between."""
+
+class ReasoningControl(_ReasoningControl, metaclass=_ReasoningControlEnumTypeWrapper):
+    """How the reasoning of a model can be steered by its vendor's own means. ReasoningConfig is translated to them."""
+
+REASONING_CONTROL_UNSPECIFIED: ReasoningControl.ValueType  # 0
+"""Not set."""
+REASONING_CONTROL_EFFORT: ReasoningControl.ValueType  # 1
+"""By a word: ReasoningConfig.effort."""
+REASONING_CONTROL_BUDGET: ReasoningControl.ValueType  # 2
+"""By a number of tokens: ReasoningConfig.budget_tokens."""
+REASONING_CONTROL_ADAPTIVE: ReasoningControl.ValueType  # 3
+"""The model decides by itself how much, once it may."""
+REASONING_CONTROL_LEVEL: ReasoningControl.ValueType  # 4
+"""By a level, which ReasoningConfig.effort gives."""
+REASONING_CONTROL_SWITCH: ReasoningControl.ValueType  # 5
+"""On and off, and nothing between."""
+Global___ReasoningControl: _TypeAlias = ReasoningControl  # noqa: Y015
+
+class _SamplingLimit:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SamplingLimitEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SamplingLimit.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SAMPLING_LIMIT_UNSPECIFIED: _SamplingLimit.ValueType  # 0
+    """Not set."""
+    SAMPLING_LIMIT_REFUSED: _SamplingLimit.ValueType  # 1
+    """Any value but the default."""
+    SAMPLING_LIMIT_TEMPERATURE_OR_TOP_P: _SamplingLimit.ValueType  # 2
+    """temperature and top_p together."""
+    SAMPLING_LIMIT_NOT_WHILE_REASONING: _SamplingLimit.ValueType  # 3
+    """Any value but the default while it reasons."""
+
+class SamplingLimit(_SamplingLimit, metaclass=_SamplingLimitEnumTypeWrapper):
+    """What a model does not take of Sampling."""
+
+SAMPLING_LIMIT_UNSPECIFIED: SamplingLimit.ValueType  # 0
+"""Not set."""
+SAMPLING_LIMIT_REFUSED: SamplingLimit.ValueType  # 1
+"""Any value but the default."""
+SAMPLING_LIMIT_TEMPERATURE_OR_TOP_P: SamplingLimit.ValueType  # 2
+"""temperature and top_p together."""
+SAMPLING_LIMIT_NOT_WHILE_REASONING: SamplingLimit.ValueType  # 3
+"""Any value but the default while it reasons."""
+Global___SamplingLimit: _TypeAlias = SamplingLimit  # noqa: Y015
+
+class _PromptCacheStyle:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PromptCacheStyleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PromptCacheStyle.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PROMPT_CACHE_STYLE_UNSPECIFIED: _PromptCacheStyle.ValueType  # 0
+    """Not set."""
+    PROMPT_CACHE_STYLE_AUTOMATIC: _PromptCacheStyle.ValueType  # 1
+    """Without being asked."""
+    PROMPT_CACHE_STYLE_MARKS: _PromptCacheStyle.ValueType  # 2
+    """Up to the blocks and tools with a CacheMark, and not otherwise."""
+    PROMPT_CACHE_STYLE_BREAKPOINTS: _PromptCacheStyle.ValueType  # 3
+    """Without being asked; a CacheMark says where best."""
+    PROMPT_CACHE_STYLE_KEY: _PromptCacheStyle.ValueType  # 4
+    """Calls with the same CacheConfig.key share a cache."""
+
+class PromptCacheStyle(_PromptCacheStyle, metaclass=_PromptCacheStyleEnumTypeWrapper):
+    """How prompts get into a provider's cache."""
+
+PROMPT_CACHE_STYLE_UNSPECIFIED: PromptCacheStyle.ValueType  # 0
+"""Not set."""
+PROMPT_CACHE_STYLE_AUTOMATIC: PromptCacheStyle.ValueType  # 1
+"""Without being asked."""
+PROMPT_CACHE_STYLE_MARKS: PromptCacheStyle.ValueType  # 2
+"""Up to the blocks and tools with a CacheMark, and not otherwise."""
+PROMPT_CACHE_STYLE_BREAKPOINTS: PromptCacheStyle.ValueType  # 3
+"""Without being asked; a CacheMark says where best."""
+PROMPT_CACHE_STYLE_KEY: PromptCacheStyle.ValueType  # 4
+"""Calls with the same CacheConfig.key share a cache."""
+Global___PromptCacheStyle: _TypeAlias = PromptCacheStyle  # noqa: Y015
 
 class _DeploymentState:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -225,7 +322,7 @@ class Model(_message.Message):
     """A sentence from the operator."""
     @_builtins.property
     def capabilities(self) -> Global___Capabilities:
-        """What at least one of its deployments can do."""
+        """What at least one of its deployments can do: lists joined, the largest of the numbers, only limits that all have."""
 
     @_builtins.property
     def deployments(self) -> _containers.RepeatedCompositeFieldContainer[Global___Deployment]:
@@ -260,12 +357,31 @@ class Capabilities(_message.Message):
     OUTPUT_MODALITIES_FIELD_NUMBER: _builtins.int
     PRICE_VERSION_FIELD_NUMBER: _builtins.int
     CHECKED_AT_FIELD_NUMBER: _builtins.int
+    REASONING_CONTROLS_FIELD_NUMBER: _builtins.int
+    REASONING_EFFORTS_FIELD_NUMBER: _builtins.int
+    DEFAULT_REASONING_EFFORT_FIELD_NUMBER: _builtins.int
+    REASONING_ALWAYS_FIELD_NUMBER: _builtins.int
+    SAMPLING_LIMITS_FIELD_NUMBER: _builtins.int
+    PROMPT_CACHE_STYLES_FIELD_NUMBER: _builtins.int
+    EMBEDDING_DIMENSIONS_FIELD_NUMBER: _builtins.int
+    SHORTENS_EMBEDDINGS_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
     context_tokens: _builtins.int
-    """Most tokens of input and output together."""
+    """Most tokens of input and output together; of a model that embeds, the longest input."""
     max_output_tokens: _builtins.int
     """Most tokens of output."""
     price_version: _builtins.str
     """Version of its entry in the price table; empty: no price is known."""
+    default_reasoning_effort: _completion_pb2.ReasoningEffort.ValueType
+    """The word that holds for requests without one. Unspecified: not known."""
+    reasoning_always: _builtins.bool
+    """True if its reasoning can't be switched off."""
+    embedding_dimensions: _builtins.int
+    """Length of its vectors where a request names none."""
+    shortens_embeddings: _builtins.bool
+    """Whether EmbedRequest.dimensions shortens its vectors."""
+    source: _builtins.str
+    """Where all this was found."""
     @_builtins.property
     def features(self) -> _containers.RepeatedScalarFieldContainer[Global___Feature.ValueType]:
         """What it can be asked to do."""
@@ -280,7 +396,23 @@ class Capabilities(_message.Message):
 
     @_builtins.property
     def checked_at(self) -> _timestamp_pb2.Timestamp:
-        """When this description was checked."""
+        """When this description was checked: the first of a month. Unset where only the operator has stated it."""
+
+    @_builtins.property
+    def reasoning_controls(self) -> _containers.RepeatedScalarFieldContainer[Global___ReasoningControl.ValueType]:
+        """How its reasoning can be steered."""
+
+    @_builtins.property
+    def reasoning_efforts(self) -> _containers.RepeatedScalarFieldContainer[_completion_pb2.ReasoningEffort.ValueType]:
+        """Words of effort that it takes, from the least to the most. Others are bent to them or left out."""
+
+    @_builtins.property
+    def sampling_limits(self) -> _containers.RepeatedScalarFieldContainer[Global___SamplingLimit.ValueType]:
+        """What it does not take of Sampling. Empty: everything that its dialect can carry, or not known."""
+
+    @_builtins.property
+    def prompt_cache_styles(self) -> _containers.RepeatedScalarFieldContainer[Global___PromptCacheStyle.ValueType]:
+        """How prompts get into its cache."""
 
     def __init__(
         self,
@@ -292,19 +424,40 @@ class Capabilities(_message.Message):
         output_modalities: _abc.Iterable[_usage_pb2.Modality.ValueType] | None = ...,
         price_version: _builtins.str = ...,
         checked_at: _timestamp_pb2.Timestamp | None = ...,
+        reasoning_controls: _abc.Iterable[Global___ReasoningControl.ValueType] | None = ...,
+        reasoning_efforts: _abc.Iterable[_completion_pb2.ReasoningEffort.ValueType] | None = ...,
+        default_reasoning_effort: _completion_pb2.ReasoningEffort.ValueType = ...,
+        reasoning_always: _builtins.bool | None = ...,
+        sampling_limits: _abc.Iterable[Global___SamplingLimit.ValueType] | None = ...,
+        prompt_cache_styles: _abc.Iterable[Global___PromptCacheStyle.ValueType] | None = ...,
+        embedding_dimensions: _builtins.int | None = ...,
+        shortens_embeddings: _builtins.bool | None = ...,
+        source: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_context_tokens", b"_context_tokens", "_max_output_tokens", b"_max_output_tokens", "checked_at", b"checked_at", "context_tokens", b"context_tokens", "max_output_tokens", b"max_output_tokens"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_context_tokens", b"_context_tokens", "_embedding_dimensions", b"_embedding_dimensions", "_max_output_tokens", b"_max_output_tokens", "_reasoning_always", b"_reasoning_always", "_shortens_embeddings", b"_shortens_embeddings", "checked_at", b"checked_at", "context_tokens", b"context_tokens", "embedding_dimensions", b"embedding_dimensions", "max_output_tokens", b"max_output_tokens", "reasoning_always", b"reasoning_always", "shortens_embeddings", b"shortens_embeddings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_context_tokens", b"_context_tokens", "_max_output_tokens", b"_max_output_tokens", "checked_at", b"checked_at", "context_tokens", b"context_tokens", "features", b"features", "input_modalities", b"input_modalities", "max_output_tokens", b"max_output_tokens", "output_modalities", b"output_modalities", "price_version", b"price_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_context_tokens", b"_context_tokens", "_embedding_dimensions", b"_embedding_dimensions", "_max_output_tokens", b"_max_output_tokens", "_reasoning_always", b"_reasoning_always", "_shortens_embeddings", b"_shortens_embeddings", "checked_at", b"checked_at", "context_tokens", b"context_tokens", "default_reasoning_effort", b"default_reasoning_effort", "embedding_dimensions", b"embedding_dimensions", "features", b"features", "input_modalities", b"input_modalities", "max_output_tokens", b"max_output_tokens", "output_modalities", b"output_modalities", "price_version", b"price_version", "prompt_cache_styles", b"prompt_cache_styles", "reasoning_always", b"reasoning_always", "reasoning_controls", b"reasoning_controls", "reasoning_efforts", b"reasoning_efforts", "sampling_limits", b"sampling_limits", "shortens_embeddings", b"shortens_embeddings", "source", b"source"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__context_tokens: _TypeAlias = _typing.Literal["context_tokens"]  # noqa: Y015
     _WhichOneofArgType__context_tokens: _TypeAlias = _typing.Literal["_context_tokens", b"_context_tokens"]  # noqa: Y015
+    _WhichOneofReturnType__embedding_dimensions: _TypeAlias = _typing.Literal["embedding_dimensions"]  # noqa: Y015
+    _WhichOneofArgType__embedding_dimensions: _TypeAlias = _typing.Literal["_embedding_dimensions", b"_embedding_dimensions"]  # noqa: Y015
     _WhichOneofReturnType__max_output_tokens: _TypeAlias = _typing.Literal["max_output_tokens"]  # noqa: Y015
     _WhichOneofArgType__max_output_tokens: _TypeAlias = _typing.Literal["_max_output_tokens", b"_max_output_tokens"]  # noqa: Y015
+    _WhichOneofReturnType__reasoning_always: _TypeAlias = _typing.Literal["reasoning_always"]  # noqa: Y015
+    _WhichOneofArgType__reasoning_always: _TypeAlias = _typing.Literal["_reasoning_always", b"_reasoning_always"]  # noqa: Y015
+    _WhichOneofReturnType__shortens_embeddings: _TypeAlias = _typing.Literal["shortens_embeddings"]  # noqa: Y015
+    _WhichOneofArgType__shortens_embeddings: _TypeAlias = _typing.Literal["_shortens_embeddings", b"_shortens_embeddings"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__context_tokens) -> _WhichOneofReturnType__context_tokens | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__embedding_dimensions) -> _WhichOneofReturnType__embedding_dimensions | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_output_tokens) -> _WhichOneofReturnType__max_output_tokens | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reasoning_always) -> _WhichOneofReturnType__reasoning_always | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__shortens_embeddings) -> _WhichOneofReturnType__shortens_embeddings | None: ...
 
 Global___Capabilities: _TypeAlias = Capabilities  # noqa: Y015
 
@@ -322,6 +475,7 @@ class Deployment(_message.Message):
     WEIGHT_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     DIALECT_FIELD_NUMBER: _builtins.int
+    CAPABILITIES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Its name: "openai/gpt-5-mini"."""
     provider: _builtins.str
@@ -338,6 +492,10 @@ class Deployment(_message.Message):
     """Whether it takes calls."""
     dialect: _builtins.str
     """The wire format it speaks."""
+    @_builtins.property
+    def capabilities(self) -> Global___Capabilities:
+        """What the model can do there."""
+
     def __init__(
         self,
         *,
@@ -349,10 +507,11 @@ class Deployment(_message.Message):
         weight: _builtins.int = ...,
         state: Global___DeploymentState.ValueType = ...,
         dialect: _builtins.str = ...,
+        capabilities: Global___Capabilities | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["capabilities", b"capabilities"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dialect", b"dialect", "name", b"name", "provider", b"provider", "region", b"region", "state", b"state", "tier", b"tier", "upstream_model", b"upstream_model", "weight", b"weight"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["capabilities", b"capabilities", "dialect", b"dialect", "name", b"name", "provider", b"provider", "region", b"region", "state", b"state", "tier", b"tier", "upstream_model", b"upstream_model", "weight", b"weight"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
