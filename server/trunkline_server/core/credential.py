@@ -63,7 +63,7 @@ AWS_SETTINGS: Final = (
     Setting(
         name="role_arn", pattern=r"arn:[a-z0-9-]+:iam::[0-9]{12}:role/.+", example="arn:aws:iam::123456789012:role/r"
     ),
-    Setting(name="external_id"),
+    Setting(name="external_id", pattern=r"[\w+=,.@:/-]{2,1224}", example="trunkline"),
     Setting(name="role_session_name", pattern=r"[\w+=,.@-]{2,64}", example="trunkline"),
 )
 

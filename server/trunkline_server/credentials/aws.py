@@ -77,9 +77,9 @@ class Keys:
 class Aws:
     """Where keys come from."""
 
-    def __init__(self, settings: Settings, ca_file: str | None) -> None:
+    def __init__(self, settings: Settings, ca_file: str | None) -> None:  # noqa: ARG002
+        """`ca_file` is not used: botocore would trust it in place of the system's. AWS_CA_BUNDLE is in force."""
         self._settings = settings
-        self._ca_file = ca_file
 
     def fetch(self) -> Keys:
         """New keys. Raises NoGrant."""
@@ -109,13 +109,13 @@ class Aws:
         session.set_default_client_config(
             Config(connect_timeout=_CONNECT_S, read_timeout=_READ_S, retries={"total_max_attempts": 2})
         )
-        if self._ca_file and not session.get_config_variable("ca_bundle"):
-            session.set_config_variable("ca_bundle", self._ca_file)
         if region := line(settings, "region"):
             session.set_config_variable("region", region)
-        if key := secret(settings, "access_key_id"):
-            token = secret(settings, "session_token") or None
-            session.set_credentials(key, secret(settings, "secret_access_key"), token)
+        key, secret_key = secret(settings, "access_key_id"), secret(settings, "secret_access_key")
+        if bool(key) != bool(secret_key):
+            raise NoGrant("access_key_id and secret_access_key belong together")
+        if key:
+            session.set_credentials(key, secret_key, secret(settings, "session_token") or None)
         return session
 
     def _assume(self, session: botocore.session.Session) -> Keys:
