@@ -107,7 +107,7 @@ async def open_app(settings: Settings, snapshot: Snapshot, environ: Mapping[str,
     calls = Calls()
     served: tuple[tuple[ServiceDescriptor, object], ...] = (
         (_COMPLETION, Completion(Router(planner, exchange), TokenCounter(planner, exchange))),
-        (_MODELS, Models(configuration.routes)),
+        (_MODELS, Models(configuration.routes, DIALECTS)),
         (_EMBEDDING, Embedding(EmbeddingRouter(planner, exchange))),
         (_QUOTAS, None),
     )

@@ -12,6 +12,7 @@ from trunkline_server.core.dialect import CountingMissing
 from trunkline_server.core.errors import GatewayError
 from trunkline_server.core.estimate import input_tokens
 from trunkline_server.core.http import HttpRequest
+from trunkline_server.routing.capable import refuse_incapable
 from trunkline_server.routing.exchange import Exchange
 from trunkline_server.routing.retry import AGAIN, ELSEWHERE
 from trunkline_server.routing.trail import attempt
@@ -52,6 +53,7 @@ class TokenCounter:
             return _estimate(request, first)
 
     def _encoded(self, request: v1.CompleteRequest, deployment: Deployment) -> HttpRequest:
+        refuse_incapable(request, deployment.capability)
         dialect = self._exchange.dialect(deployment)
         try:
             if dialect.counting is not None:

@@ -16,6 +16,7 @@ from trunkline_server.core.deployment import Deployment
 from trunkline_server.core.dialect import Embeddings
 from trunkline_server.core.errors import CapabilityMissing, FieldViolation, GatewayError
 from trunkline_server.core.http import HttpRequest
+from trunkline_server.routing.capable import refuse_unembeddable
 from trunkline_server.routing.exchange import Exchange
 from trunkline_server.routing.trail import Attempt, attempt
 from trunkline_server.routing.tries import Planner
@@ -36,6 +37,7 @@ class EmbeddingRouter:
         """The vectors of all inputs, in order. Raises a GatewayError."""
 
         def encode(deployment: Deployment) -> HttpRequest:
+            refuse_unembeddable(request, deployment.capability)
             embeddings = self._embeddings(deployment)
             return embeddings.encode(_parts(request, embeddings.most_inputs(deployment))[0], deployment)
 

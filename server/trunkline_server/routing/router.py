@@ -18,6 +18,7 @@ from trunkline_server.core.deployment import Deployment
 from trunkline_server.core.dialect import StreamDecoder
 from trunkline_server.core.errors import GatewayError, IdleTimeout, UpstreamBroken
 from trunkline_server.core.http import HttpRequest
+from trunkline_server.routing.capable import refuse_incapable
 from trunkline_server.routing.exchange import Exchange
 from trunkline_server.routing.trail import Attempt, attempt
 from trunkline_server.routing.tries import Planner, Tries
@@ -64,6 +65,7 @@ class Router:
 
     def _tries(self, request: v1.CompleteRequest, call: Call, *, stream: bool) -> Tries:
         def encode(deployment: Deployment) -> HttpRequest:
+            refuse_incapable(request, deployment.capability)
             return self._exchange.dialect(deployment).encode(request, deployment, stream=stream)
 
         return self._planner.tries(request, call, encode, until=_first_token_limit(request, call))

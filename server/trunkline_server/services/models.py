@@ -7,7 +7,9 @@ from typing import Final
 from trunkline import v1
 from trunkline_server.core.call import Call
 from trunkline_server.core.deployment import Deployment, Route
+from trunkline_server.core.dialect import Dialect
 from trunkline_server.core.errors import FieldViolation, InvalidRequest, ModelNotFound
+from trunkline_server.services.capabilities import describe, joined
 
 DEFAULT_PAGE: Final = 100
 MAX_PAGE: Final = 1000
@@ -16,8 +18,9 @@ MAX_PAGE: Final = 1000
 class Models:
     """The servicer. A page token is the last name of the page before, so that pages survive a reload."""
 
-    def __init__(self, routes: Callable[[], Mapping[str, Route]]) -> None:
+    def __init__(self, routes: Callable[[], Mapping[str, Route]], dialects: Mapping[str, Dialect]) -> None:
         self._routes = routes
+        self._dialects = dialects
 
     async def list_models(self, request: v1.ListModelsRequest, _call: Call) -> v1.ListModelsResponse:
         """A page of models, by name."""
@@ -29,7 +32,7 @@ class Models:
         page = names[start : start + min(request.page_size or DEFAULT_PAGE, MAX_PAGE)]
         more = start + len(page) < len(names)
         return v1.ListModelsResponse(
-            models=[_model(routes[name]) for name in page], next_page_token=page[-1] if more else ""
+            models=[self._model(routes[name]) for name in page], next_page_token=page[-1] if more else ""
         )
 
     async def get_model(self, request: v1.GetModelRequest, _call: Call) -> v1.GetModelResponse:
@@ -39,24 +42,24 @@ class Models:
         route = self._routes().get(request.name)
         if route is None:
             raise ModelNotFound(f'no model "{request.name[:256]}"; Models.ListModels lists those that there are')
-        return v1.GetModelResponse(model=_model(route))
+        return v1.GetModelResponse(model=self._model(route))
 
+    def _model(self, route: Route) -> v1.Model:
+        deployments = [self._deployment(deployment) for deployment in route.deployments]
+        known = [one.capabilities for one in deployments if one.HasField("capabilities")]
+        return v1.Model(
+            name=route.model, description=route.description, capabilities=joined(known), deployments=deployments
+        )
 
-def _model(route: Route) -> v1.Model:
-    return v1.Model(
-        name=route.model,
-        description=route.description,
-        deployments=[_deployment(deployment) for deployment in route.deployments],
-    )
-
-
-def _deployment(deployment: Deployment) -> v1.Deployment:
-    return v1.Deployment(
-        name=deployment.name,
-        provider=deployment.provider.name,
-        upstream_model=deployment.upstream_model,
-        region=deployment.region,
-        tier=deployment.tier,
-        weight=deployment.weight,
-        dialect=deployment.provider.dialect,
-    )
+    def _deployment(self, deployment: Deployment) -> v1.Deployment:
+        dialect = deployment.provider.dialect
+        return v1.Deployment(
+            name=deployment.name,
+            provider=deployment.provider.name,
+            upstream_model=deployment.upstream_model,
+            region=deployment.region,
+            tier=deployment.tier,
+            weight=deployment.weight,
+            dialect=dialect,
+            capabilities=describe(deployment, self._dialects[dialect]),
+        )
