@@ -5,7 +5,7 @@
    contract's enums in lower case.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 __all__ = [
@@ -104,13 +104,13 @@ class Capability:
     source: str = ""
     """Where they were found."""
 
-    @property
-    def refused_media(self) -> frozenset[Modality]:
-        """Media that are known not to be taken. Empty where it is not known what is taken."""
-        if self.input is None:
-            return frozenset()
-        spared: frozenset[Modality] = frozenset({"document"}) if self.host_reads_documents else frozenset()
-        return MEDIA - self.input - spared
+    refused_media: frozenset[Modality] = field(init=False, default=frozenset())
+    """Media that are known not to be taken. Empty where it is not known what is taken."""
+
+    def __post_init__(self) -> None:
+        if self.input is not None:
+            spared: frozenset[Modality] = frozenset({"document"}) if self.host_reads_documents else frozenset()
+            object.__setattr__(self, "refused_media", MEDIA - self.input - spared)
 
     def nearest_effort(self, wanted: Effort) -> Effort | None:
         """The effort that this model takes and that is nearest to the one wanted, the lesser of two as near.

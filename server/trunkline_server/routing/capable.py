@@ -48,7 +48,8 @@ def refuse_incapable(request: v1.CompleteRequest, capability: Capability | None)
     _check_output(request, capability)
     if refused := capability.refused_media:
         for index, message in enumerate(request.messages):
-            _check_blocks(message.blocks, f"messages[{index}].blocks", refused, capability)
+            if path := _refused_media(message.blocks, refused):
+                raise _missing(f"messages[{index}].{path}", _takes(capability))
 
 
 def refuse_unembeddable(request: v1.EmbedRequest, capability: Capability | None) -> None:
@@ -62,7 +63,8 @@ def refuse_unembeddable(request: v1.EmbedRequest, capability: Capability | None)
         raise _missing("dimensions", f"this model gives vectors{length} only; leave it out, {_ELSE}")
     if refused := capability.refused_media:
         for index, one in enumerate(request.inputs):
-            _check_blocks(one.blocks, f"inputs[{index}].blocks", refused, capability)
+            if path := _refused_media(one.blocks, refused):
+                raise _missing(f"inputs[{index}].{path}", _takes(capability))
 
 
 def _check_tools(request: v1.CompleteRequest, capability: Capability) -> None:
@@ -135,22 +137,29 @@ def _reasons(reasoning: v1.ReasoningConfig, capability: Capability) -> bool:
     return capability.default_effort not in (None, "none")
 
 
-def _check_blocks(blocks: Iterable[v1.Block], path: str, refused: frozenset[Modality], capability: Capability) -> None:
+def _refused_media(blocks: Iterable[v1.Block], refused: frozenset[Modality]) -> str:
+    """Path of the first media block that is refused, from the message on; empty if there is none."""
     for index, block in enumerate(blocks):
-        kind = block.WhichOneof("kind")
-        if kind == "media":
-            _check_media(block.media, f"{path}[{index}].media", refused, capability)
-        elif kind == "tool_result":
-            _check_blocks(block.tool_result.blocks, f"{path}[{index}].tool_result.blocks", refused, capability)
+        if block.HasField("media"):
+            if _is_refused(block.media, refused):
+                return f"blocks[{index}].media"
+        elif block.HasField("tool_result") and (path := _refused_media(block.tool_result.blocks, refused)):
+            return f"blocks[{index}].tool_result.{path}"
+    return ""
 
 
-def _check_media(media: v1.Media, path: str, refused: frozenset[Modality], capability: Capability) -> None:
+def _is_refused(media: v1.Media, refused: frozenset[Modality]) -> bool:
     """What is given by address or id may have no type: it is refused only by a model that takes no media at all."""
     mime = media.mime_type.strip().lower()
+    if not mime:
+        return refused == MEDIA
     modality = "document" if mime.startswith(_DOCUMENTS) else _KINDS.get(mime.partition("/")[0])
-    if modality in refused if mime else refused == MEDIA:
-        takes = [word for kind, word in _WORDS.items() if kind in (capability.input or ())]
-        raise _missing(path, f"this model takes {' and '.join(takes)}; leave it out, {_ELSE}")
+    return modality in refused
+
+
+def _takes(capability: Capability) -> str:
+    words = [word for kind, word in _WORDS.items() if kind in (capability.input or ())]
+    return f"this model takes {' and '.join(words)}; leave it out, {_ELSE}"
 
 
 def _missing(field: str, description: str) -> CapabilityMissing:
