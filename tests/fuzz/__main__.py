@@ -1,7 +1,8 @@
 """Fuzzes one target with atheris, guided by coverage: python -m tests.fuzz anthropic --seconds 3600
 
 Prints what atheris prints, and the number of runs at the end; ends at the first failure, with the input that did it.
-Without a name it prints the framings and a dialect of each class: near-twins share their decoders. It needs `atheris` (requirements/fuzz.txt).
+Without a name it prints the framings and a dialect of each class: near-twins share their decoders.
+It needs `atheris` (requirements/fuzz.txt).
 """
 
 import argparse
