@@ -1,0 +1,74 @@
+"""How many tokens a request would use: estimated where the provider does not count."""
+
+import grpc
+import pytest
+from google.rpc import error_details_pb2
+
+from tests.fakes.provider import FakeProvider
+from tests.running import ask, completion, detail, one_provider, reason, running
+from trunkline import v1
+
+
+@pytest.fixture
+async def provider():
+    async with FakeProvider() as provider:
+        yield provider
+
+
+@pytest.fixture
+async def channel(provider):
+    async with running(one_provider(provider.base_url)) as gateway, gateway.channel() as channel:
+        yield channel
+
+
+async def count(channel: grpc.aio.Channel, request: v1.CompleteRequest) -> v1.CountTokensResponse:
+    return await completion(channel).CountTokens(v1.CountTokensRequest(request=request))
+
+
+async def test_an_estimate_says_that_it_is_one(provider, channel):
+    """A dialect without counting is not asked; the answer is ESTIMATED, and names the model it is for."""
+    answer = await count(channel, ask("word " * 400))
+    assert answer.source == v1.USAGE_SOURCE_ESTIMATED
+    assert 400 <= answer.input_tokens <= 600
+    assert answer.served_model == "fake-1"
+    assert provider.requests == []
+
+
+async def test_more_input_counts_for_more(channel):
+    """Each of text, tools, pictures and earlier turns adds to the estimate."""
+    request = ask("hello")
+    counts = [(await count(channel, request)).input_tokens]
+    for grow in (
+        lambda: request.messages[0].blocks.add(text=v1.Text(text="more " * 50)),
+        lambda: request.tools.add(function=v1.FunctionTool(name="look", description="looks " * 20)),
+        lambda: request.messages[0].blocks.add(media=v1.Media(mime_type="image/png", data=b"\x89PNG")),
+        lambda: request.messages.add(role=v1.ROLE_USER, blocks=[v1.Block(text=v1.Text(text="Привет, 世界" * 9))]),
+    ):
+        grow()
+        counts.append((await count(channel, request)).input_tokens)
+    assert counts == sorted(set(counts))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "field", "told"),
+    [
+        (lambda r: r.ClearField("model"), "request.model", "INVALID_REQUEST"),
+        (lambda r: r.messages[0].ClearField("role"), "request.messages[0].role", "INVALID_REQUEST"),
+        (
+            lambda r: r.provider_options.update({"morse": b"{}"}),
+            'request.provider_options["morse"]',
+            "PROVIDER_OPTION_REFUSED",
+        ),
+        (lambda r: setattr(r.sampling, "top_k", 3), "request.sampling.top_k", "CAPABILITY_MISSING"),
+        (lambda r: r.stop.extend("abcde"), "request.stop", "CAPABILITY_MISSING"),
+    ],
+)
+async def test_what_could_not_be_sent_is_not_counted(provider, channel, spoil, field, told):
+    """It is refused as Complete would refuse it, and the path begins at the request within."""
+    request = ask()
+    spoil(request)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await count(channel, request)
+    assert reason(caught.value) == told
+    assert detail(caught.value, error_details_pb2.BadRequest).field_violations[0].field == field
+    assert provider.requests == []
