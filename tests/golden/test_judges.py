@@ -211,6 +211,15 @@ def test_a_judge_is_strict(dialect: str, url: str, body: Any, path: str, key: st
             judge.request(request(url, wrong))
 
 
+def test_betas() -> None:
+    """What Anthropic has for betas alone is taken with their header, and refused without it."""
+    body = {"model": "m", **CLAUDE_BODY, "mcp_servers": []}
+    asked = request("https://api.anthropic.com/v1/messages", body)
+    with pytest.raises(Refused):
+        JUDGES["anthropic"].request(asked)
+    JUDGES["anthropic"].request({**asked, "headers": {**asked["headers"], "anthropic-beta": "mcp-client-2025-11-20"}})
+
+
 @pytest.mark.parametrize("dialect", JUDGES)
 def test_a_judge_knows_the_operations(dialect: str) -> None:
     """A path that the vendor has not published is refused, and a method too."""

@@ -4,6 +4,7 @@ botocore's own validator leaves enumerations and base64 alone; both stand in the
 """
 
 import base64
+import json
 import re
 from collections.abc import Iterator
 from typing import Any, Final
@@ -51,7 +52,7 @@ class Bedrock:
         if model.output_shape.serialization.get("payload") != "body":
             _judge(model.output_shape, body)
         elif "anthropic_version" in request["body"]:
-            anthropic.Anthropic().answer(request, body)
+            anthropic.judge_answer(body, betas=anthropic.has_betas(request))
 
     def event(self, request: Request, data: Any) -> None:
         """`data` is {headers, payload} of one frame, as upstream_response.eventstream.json has it."""
@@ -65,6 +66,9 @@ class Bedrock:
             raise Refused(f"{name} with :message-type {headers[':message-type']}")
         # "p" is padding, which AWS adds so that the length of a frame tells nothing of its text.
         _judge(member, {key: value for key, value in payload.items() if key != "p"})
+        if name == "chunk" and "anthropic_version" in request["body"]:
+            inner = json.loads(base64.b64decode(payload["bytes"]))
+            anthropic.judge_event(inner, betas=anthropic.has_betas(request))
 
     def failure(self, status: int, body: Any) -> None:
         if not isinstance(body.get("message", body.get("Message")), str):
@@ -75,10 +79,10 @@ def _judge_payload(body: Any) -> None:
     """The body of InvokeModel, which is the business of each model's vendor."""
     if "anthropic_version" not in body:
         return
-    given = dict(body)
+    given = {key: value for key, value in body.items() if key != "anthropic_beta"}
     if given.pop("anthropic_version") != _CLAUDE or given.keys() & {"model", "stream"}:
         raise Refused("a message to Claude on Bedrock names its version, and neither model nor stream")
-    anthropic.judge_body({"model": "in-the-url", **given})
+    anthropic.judge_body({"model": "in-the-url", **given}, betas="anthropic_beta" in body)
 
 
 def _judge(shape: Shape, value: Any) -> None:

@@ -112,17 +112,19 @@ class Vertex(Gemini):
         body = dict(request["body"])
         if body.pop("anthropic_version", None) != "vertex-2023-10-16" or "model" in body:
             raise Refused("a message to Claude on Vertex names its version, and no model")
-        anthropic.judge_body({"model": "in-the-url", **body})
+        betas = anthropic.has_betas(request)
+        body.pop("anthropic_beta", None)
+        anthropic.judge_body({"model": "in-the-url", **body}, betas=betas)
 
     def answer(self, request: Request, body: Any) -> None:
         if _verb(request) == "rawPredict":
-            anthropic.Anthropic().answer(request, body)
+            anthropic.judge_answer(body, betas=anthropic.has_betas(request))
         elif _verb(request) != "predict":
             super().answer(request, body)
 
     def event(self, request: Request, data: Any) -> None:
         if _verb(request) == "streamRawPredict":
-            anthropic.judge_event(data)
+            anthropic.judge_event(data, betas=anthropic.has_betas(request))
         else:
             super().event(request, data)
 

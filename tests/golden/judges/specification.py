@@ -46,13 +46,17 @@ class Operation:
 
     def check(self, request: Request) -> None:
         """Raises Refused."""
+        self.check_head(request)
+        if self.body is not None:
+            self.body.check(request["body"])
+
+    def check_head(self, request: Request) -> None:
+        """Looks at all but the body. Raises Refused."""
         given = {name for name, _ in parse_qsl(urlsplit(request["url"]).query, keep_blank_values=True)}
         if unknown := given - self.query:
             raise Refused(f"{self.path} knows no {', '.join(sorted(unknown))} in its query")
         if lacking := self.headers - {name.lower() for name in request["headers"]}:
             raise Refused(f"{self.path} needs the header {', '.join(sorted(lacking))}")
-        if self.body is not None:
-            self.body.check(request["body"])
 
 
 class Specification:
