@@ -211,6 +211,96 @@ def test_a_judge_is_strict(dialect: str, url: str, body: Any, path: str, key: st
             judge.request(request(url, wrong))
 
 
+CHAT_ANSWER = {
+    "id": "x",
+    "object": "chat.completion",
+    "created": 1,
+    "model": "m",
+    "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "Hi"}}],
+}
+RESPONSE = {
+    "id": "r",
+    "object": "response",
+    "created_at": 1,
+    "model": "m",
+    "status": "completed",
+    "output": [
+        {
+            "type": "message",
+            "id": "m",
+            "role": "assistant",
+            "status": "completed",
+            "content": [{"type": "output_text", "text": "Hi", "annotations": []}],
+        }
+    ],
+    "parallel_tool_calls": True,
+    "tool_choice": "auto",
+    "tools": [],
+}
+CLAUDE_ANSWER = {
+    "id": "x",
+    "type": "message",
+    "role": "assistant",
+    "model": "m",
+    "content": [{"type": "text", "text": "Hi"}],
+    "stop_reason": "end_turn",
+    "stop_sequence": None,
+    "usage": {"input_tokens": 1, "output_tokens": 1},
+}
+CLAUDE_EVENT = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hi"}}
+GOOGLE_ANSWER = {"candidates": [{"content": {"role": "model", "parts": [{"text": "Hi"}]}, "finishReason": "STOP"}]}
+CONVERSE_ANSWER = {
+    "output": {"message": {"role": "assistant", "content": [{"text": "Hi"}]}},
+    "stopReason": "end_turn",
+    "usage": {"inputTokens": 1, "outputTokens": 2, "totalTokens": 3},
+    "metrics": {"latencyMs": 1},
+}
+COHERE_ANSWER = {
+    "id": "x",
+    "finish_reason": "COMPLETE",
+    "message": {"role": "assistant", "content": [{"type": "text", "text": "Hi"}]},
+}
+FRAME = {
+    "headers": {":message-type": "event", ":event-type": "contentBlockDelta"},
+    "payload": {"contentBlockIndex": 0, "delta": {"text": "Hi"}},
+}
+ANSWERS = [
+    # dialect, URL, body, path of an object deep inside, a member there that may not be a number in a list
+    ("openai", f"{OPENAI}/chat/completions", CHAT_ANSWER, "choices.0.message", "content"),
+    ("openai-responses", f"{OPENAI}/responses", RESPONSE, "output.0.content.0", "text"),
+    ("azure", f"{AZURE}/v1/chat/completions", CHAT_ANSWER, "choices.0.message", "content"),
+    ("anthropic", "https://api.anthropic.com/v1/messages", CLAUDE_ANSWER, "content.0", "text"),
+    ("gemini", f"{GEMINI}:generateContent", GOOGLE_ANSWER, "candidates.0.content.parts.0", "text"),
+    ("vertex", f"{VERTEX}/google/models/gemini:generateContent", GOOGLE_ANSWER, "candidates.0.content.parts.0", "text"),
+    ("vertex", f"{VERTEX}/anthropic/models/claude:rawPredict", CLAUDE_ANSWER, "content.0", "text"),
+    ("cohere", "https://api.cohere.com/v2/chat", COHERE_ANSWER, "message.content.0", "text"),
+    ("bedrock", f"{BEDROCK}/converse", CONVERSE_ANSWER, "output.message.content.0", "text"),
+]
+EVENTS = [
+    ("anthropic", "https://api.anthropic.com/v1/messages", CLAUDE_EVENT, "delta", "text"),
+    ("vertex", f"{VERTEX}/anthropic/models/claude:streamRawPredict", CLAUDE_EVENT, "delta", "text"),
+    ("gemini", f"{GEMINI}:streamGenerateContent?alt=sse", GOOGLE_ANSWER, "candidates.0.content.parts.0", "text"),
+    ("bedrock", f"{BEDROCK}/converse-stream", FRAME, "payload.delta", "text"),
+    ("bedrock", f"{BEDROCK}/converse-stream", FRAME, "headers", ":event-type"),
+]
+
+
+@pytest.mark.parametrize(("dialect", "url", "body", "path", "key"), ANSWERS, ids=_name)
+def test_a_judge_reads_answers(dialect: str, url: str, body: Any, path: str, key: str) -> None:
+    """Each judge takes an answer of its vendor, and refuses one with a member of another kind deep inside."""
+    JUDGES[dialect].answer(request(url, {}), body)
+    with pytest.raises(Refused):
+        JUDGES[dialect].answer(request(url, {}), changed(body, path, key, [1]))
+
+
+@pytest.mark.parametrize(("dialect", "url", "data", "path", "key"), EVENTS, ids=_name)
+def test_a_judge_reads_events(dialect: str, url: str, data: Any, path: str, key: str) -> None:
+    """Each judge takes an event of its vendor's streams, and refuses one with a member of another kind deep inside."""
+    JUDGES[dialect].event(request(url, {}), data)
+    with pytest.raises(Refused):
+        JUDGES[dialect].event(request(url, {}), changed(data, path, key, "no such" if key[0] == ":" else [1]))
+
+
 def test_betas() -> None:
     """What Anthropic has for betas alone is taken with their header, and refused without it."""
     body = {"model": "m", **CLAUDE_BODY, "mcp_servers": []}
