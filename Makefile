@@ -38,9 +38,10 @@ test: setup $(OTHERS) ## Pass all tests (ARGS="-k name" for some)
 	$(BIN)/python -m pytest $(ARGS)
 
 .PHONY: bench
-bench: setup ## Measure the upstream client and the dialects (CPU, ratios in one run)
+bench: setup ## Measure the upstream client, the dialects and credentials (CPU, ratios in one run)
 	$(BIN)/python -m tests.bench.upstream
 	$(BIN)/python -m tests.bench.dialect
+	$(BIN)/python -m tests.bench.credentials
 
 FUZZ_SECONDS ?= 3600
 

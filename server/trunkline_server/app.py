@@ -18,7 +18,7 @@ from trunkline_server.core.calls import Calls
 from trunkline_server.core.deployment import Route
 from trunkline_server.core.faults import FaultLog
 from trunkline_server.core.policy import Policy
-from trunkline_server.credentials import Credentials
+from trunkline_server.credentials.store import Credentials
 from trunkline_server.engine.health import SERVICE as HEALTH
 from trunkline_server.engine.health import Health, health_methods
 from trunkline_server.engine.method import Method, methods_of

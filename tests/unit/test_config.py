@@ -266,6 +266,7 @@ def test_check_for_machines(tmp_path: Path) -> None:
         "dialect": "openai",
         "base_url": "https://api.openai.com/v1",
         "has_credential": True,
+        "presents": None,
     }
     assert [warning["key"] for warning in good["warnings"]] == ["TRUNKLINE_LISEN", "providers.local.gguf"]
 

@@ -14,6 +14,7 @@ import click
 
 from trunkline_server.config import ConfigError, Document, Problem, Settings, Snapshot, build, doubts, load
 from trunkline_server.core.deployment import Provider, Route
+from trunkline_server.credentials.kinds import KINDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,8 +90,13 @@ def _print(checked: _Checked) -> None:
 def _provider_row(provider: Provider) -> tuple[str, ...]:
     if provider.dialect == "local":
         return provider.name, provider.dialect, "this machine"
-    credential = "with a key" if provider.credential else "without a key"
-    return provider.name, provider.dialect, _base_url(provider), credential
+    return provider.name, provider.dialect, _base_url(provider), _credential(provider)
+
+
+def _credential(provider: Provider) -> str:
+    if provider.presents:
+        return f"with a credential that {KINDS[provider.presents].issuer} issues"
+    return "with a key" if provider.credential else "without a key"
 
 
 def _base_url(provider: Provider) -> str:
@@ -138,6 +144,7 @@ def _provider_facts(provider: Provider) -> dict[str, Any]:
         "dialect": provider.dialect,
         "base_url": None if provider.dialect == "local" else _base_url(provider),
         "has_credential": provider.credential is not None,
+        "presents": provider.presents or None,
     }
 
 

@@ -10,6 +10,7 @@ from trunkline_server.config.schema import LocalEntry, RemoteEntry
 from trunkline_server.config.settings import Settings, unknown_variables
 from trunkline_server.config.snapshot import Snapshot
 from trunkline_server.core.deployment import Provider
+from trunkline_server.credentials.kinds import KINDS
 
 _ADDED_PATH: Final = "/chat/completions"
 
@@ -44,7 +45,15 @@ def _of_credentials(document: Document, snapshot: Snapshot) -> Iterator[Problem]
         written = isinstance(entry, RemoteEntry) and entry.api_key is not None
         if not provider.credential and not provider.presents and (written or provider.needs_credential):
             yield _no_key(document.origin, provider, written=written)
-        if provider.credential and provider.endpoint.scheme == "http" and not _stays_here(provider):
+        issued = KINDS.get(provider.presents)
+        if issued is not None and issued.missing:
+            yield Problem(
+                file=document.origin,
+                key=f"providers.{name}",
+                message=f"{issued.missing} is not installed, so calls to this provider fail",
+                mend=issued.mend,
+            )
+        if (provider.credential or issued) and provider.endpoint.scheme == "http" and not _stays_here(provider):
             yield Problem(
                 file=document.origin,
                 key=f"providers.{name}.base_url",

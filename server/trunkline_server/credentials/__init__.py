@@ -1,10 +1,5 @@
 """What Google, Microsoft Entra and AWS issue for a while, presented on requests to providers.
 
-Fixed keys are not its business: dialects put them on.
+store.py holds the credentials of a worker; kinds.py is the table, which loads nothing heavy. Fixed keys are not the
+business of this package: dialects put them on.
 """
-
-from trunkline_server.credentials.kept import KeepLimits
-from trunkline_server.credentials.kinds import missing_extra
-from trunkline_server.credentials.store import Credentials
-
-__all__ = ["Credentials", "KeepLimits", "missing_extra"]

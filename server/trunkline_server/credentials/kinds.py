@@ -28,11 +28,13 @@ class Kind:
 
     @property
     def missing(self) -> str:
-        """What is missing and how to mend it; empty if nothing is."""
-        absent = [name for name in self.needs if not _is_there(name)]
-        if not absent:
-            return ""
-        return f"{absent[0]} is not installed; pip install 'trunkline-server[{self.extra}]'"
+        """A module that is not installed; empty if all are."""
+        return next((name for name in self.needs if not _is_there(name)), "")
+
+    @property
+    def mend(self) -> str:
+        """The command that installs what is missing."""
+        return f"pip install 'trunkline-server[{self.extra}]'"
 
     def fetch(self, settings: Settings, ca_file: str | None) -> Grant:
         """A new grant. Blocks. Raises NoGrant."""
@@ -40,7 +42,7 @@ class Kind:
         try:
             make = getattr(import_module(module), name)
         except ImportError as error:
-            raise NoGrant(self.missing or error) from error
+            raise NoGrant(f"{self.missing or type(error).__name__} is not installed; {self.mend}") from error
         source: Source = make(settings, ca_file)
         return source.fetch()
 
@@ -68,11 +70,6 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
     }
 )
 """By the word that Provider.presents has for it."""
-
-
-def missing_extra(presents: str) -> str:
-    """What has to be installed before providers that present this can be asked, and how; empty if nothing has."""
-    return KINDS[presents].missing if presents else ""
 
 
 def _is_there(module: str) -> bool:

@@ -1,18 +1,20 @@
 """What the tests of this folder ask with."""
 
 import asyncio
+import dataclasses
 import math
 import queue
 import random
 import time
+from types import MappingProxyType
 
 from trunkline_server.core.deployment import Provider
 from trunkline_server.core.faults import FaultLog
 from trunkline_server.core.http import Endpoint, HttpRequest
 from trunkline_server.core.secret import Secret
-from trunkline_server.credentials import Credentials
 from trunkline_server.credentials.grant import Bearer
 from trunkline_server.credentials.kept import KeepLimits, Kept
+from trunkline_server.credentials.store import Credentials
 
 FAR = math.inf
 ENDPOINT = Endpoint(scheme="https", host="provider.example", port=443)
@@ -44,6 +46,26 @@ async def headers_of(presents, *, ca_file=None, **settings):
         return dict((await presenter.present(REQUEST, until=FAR)).headers)
     finally:
         holder.close()
+
+
+def presenting(snapshot, presents, *, name="fake", **settings):
+    """The snapshot, with a provider that presents this in place of its key."""
+    providers = dict(snapshot.providers)
+    given = dataclasses.replace(
+        providers[name], credential=None, needs_credential=True, presents=presents, settings=MappingProxyType(settings)
+    )
+    providers[name] = given
+    routes = {
+        model: dataclasses.replace(
+            route,
+            tiers=tuple(
+                tuple(dataclasses.replace(one, provider=given) if one.provider.name == name else one for one in tier)
+                for tier in route.tiers
+            ),
+        )
+        for model, route in snapshot.routes.items()
+    }
+    return dataclasses.replace(snapshot, providers=MappingProxyType(providers), routes=MappingProxyType(routes))
 
 
 def bearer(text, lifetime_s=3600.0):

@@ -1,9 +1,7 @@
 """Issued credentials through the whole gateway: presented, renewed, and never told."""
 
 import asyncio
-import dataclasses
 from functools import partial
-from types import MappingProxyType
 
 import grpc
 import pytest
@@ -12,38 +10,19 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import ReadOnlyCredentials
 
 from tests.fakes.provider import FakeProvider, chat, rate_limited, sequence, status
-from tests.integration.credentials.presenting import bearer
+from tests.integration.credentials.presenting import bearer, presenting
 from tests.running import ask, completion, one_provider, reason, running, snapshot_of
 from trunkline import v1
 from trunkline_server import app as app_module
 from trunkline_server.core.secret import Secret
-from trunkline_server.credentials import Credentials, KeepLimits
 from trunkline_server.credentials.grant import NoGrant
+from trunkline_server.credentials.kept import KeepLimits
 from trunkline_server.credentials.kinds import Kind
+from trunkline_server.credentials.store import Credentials
 
 CANARY = "ya29.canary-0123456789-abcdef"
 EXPIRED = status(401, {"error": {"message": f"token {CANARY}-1 has expired", "code": f"{CANARY}-1"}})
 SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
-
-
-def presenting(snapshot, presents, *, name="fake", **settings):
-    """The snapshot, with a provider that presents this in place of its key."""
-    providers = dict(snapshot.providers)
-    given = dataclasses.replace(
-        providers[name], credential=None, needs_credential=True, presents=presents, settings=MappingProxyType(settings)
-    )
-    providers[name] = given
-    routes = {
-        model: dataclasses.replace(
-            route,
-            tiers=tuple(
-                tuple(dataclasses.replace(one, provider=given) if one.provider.name == name else one for one in tier)
-                for tier in route.tiers
-            ),
-        )
-        for model, route in snapshot.routes.items()
-    }
-    return dataclasses.replace(snapshot, providers=MappingProxyType(providers), routes=MappingProxyType(routes))
 
 
 @pytest.fixture
@@ -106,7 +85,7 @@ async def test_a_fresh_token_that_is_refused_is_not_repeated(issued, lines):
         async with gateway.channel() as channel:
             with pytest.raises(grpc.aio.AioRpcError) as failed:
                 await completion(channel).Complete(ask())
-        assert reason(failed.value) == "ERROR_REASON_UPSTREAM_AUTH_FAILED"
+        assert reason(failed.value) == "UPSTREAM_AUTH_FAILED"
         assert len(provider.requests) == 1
     told = f"{failed.value!r}{failed.value.details()}{failed.value.trailing_metadata()}{''.join(lines)}"
     assert CANARY not in told
@@ -120,7 +99,7 @@ async def test_a_failed_fetch_is_the_calls_failure(issued, lines):
         async with gateway.channel() as channel:
             with pytest.raises(grpc.aio.AioRpcError) as failed:
                 await completion(channel).Complete(ask())
-        assert reason(failed.value) == "ERROR_REASON_UPSTREAM_AUTH_FAILED"
+        assert reason(failed.value) == "UPSTREAM_AUTH_FAILED"
         assert failed.value.details().startswith("the gateway could not get a token from Google")
         assert provider.requests == []
     assert "fake: no token from Google (RefreshError, HTTP 400)\n" in lines

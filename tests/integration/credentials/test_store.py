@@ -1,11 +1,14 @@
 """Which providers share a credential, and what a reload keeps."""
 
 import dataclasses
+import subprocess
+import sys
 
 import pytest
 
 from tests.integration.credentials.presenting import FAR, REQUEST, bearer, credentials, provider, token_of
-from trunkline_server.credentials import missing_extra
+from trunkline_server.core.errors import UpstreamAuthFailed
+from trunkline_server.credentials import store
 from trunkline_server.credentials.kinds import KINDS, Kind
 
 
@@ -73,8 +76,22 @@ async def test_a_start_fetches_before_the_first_call(counting):
     assert counting == [{"region": "eu-central-1"}]
 
 
-def test_a_missing_extra_is_told_with_its_mend(monkeypatch):
-    """The line names what is not there and the command that brings it; what is there has no line."""
-    assert [missing_extra(kind) for kind in ("", *KINDS)] == [""] * 4
-    absent = dataclasses.replace(KINDS["google"], needs=("no_such_package.inside",))
-    assert absent.missing == "no_such_package.inside is not installed; pip install 'trunkline-server[vertex]'"
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_missing_extra_is_told_with_its_mend(kind, monkeypatch, lines):
+    """Without its libraries a kind fails in a line that says what to install; with them nothing is missing."""
+    assert not KINDS[kind].missing
+    absent = dataclasses.replace(KINDS[kind], needs=("no_such_package.inside",), source="no_such_package.inside:Source")
+    monkeypatch.setattr(store, "KINDS", {kind: absent})
+    with pytest.raises(UpstreamAuthFailed):
+        await token(credentials(), provider(kind))
+    assert lines == [
+        f"cloud: no token from {absent.issuer} "
+        f"(no_such_package.inside is not installed; pip install 'trunkline-server[{absent.extra}]')\n"
+    ]
+
+
+def test_the_table_loads_nothing_heavy():
+    """Whoever reads the table of kinds, as the supervisor does, loads none of what they need."""
+    heavy = "{'google.auth', 'requests', 'azure', 'botocore', 'google.protobuf'}"
+    code = f"import sys, trunkline_server.credentials.kinds; sys.exit(bool({heavy} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
