@@ -1,0 +1,265 @@
+"""The conversation as Anthropic's system prompt and messages.
+
+1. Texts, calls of tools and their results always travel; blocks keep their order, arguments their bytes.
+2. What only the format's own servers can read (thoughts, signatures, opaque blocks, citations) travels where it was
+   made in this format, byte for byte; elsewhere it is left out and named. Nothing vanishes silently.
+3. Turns of one role that follow one another are one turn on the wire, so results of parallel calls stand together.
+
+Leading instructions are the system prompt. Later ones have a role of their own, right behind a user's turn.
+
+Source: the request types of the `anthropic` package, 2.12; for later instructions
+https://platform.claude.com/docs/en/build-with-claude/mid-conversation-system-messages
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from trunkline import v1
+from trunkline_server.core.capability import Capability
+from trunkline_server.providers.anthropic.cache import CacheMarks
+from trunkline_server.providers.anthropic.flavour import Flavour
+from trunkline_server.providers.anthropic.media import media_part
+from trunkline_server.providers.jsontext import embedded, is_json, members_of
+from trunkline_server.providers.refusal import missing
+from trunkline_server.providers.toolids import fitting_id
+
+__all__ = ["CALL_MEMBERS", "FORMAT", "Messages"]
+
+FORMAT: Final = "anthropic"
+
+CALL_MEMBERS: Final = ("caller", "toolset_name")
+"""Members of a call that the provider wants back, beside name and arguments. They travel as the block's signature."""
+
+_CALL_ID: Final = re.compile(r"[a-zA-Z0-9_-]+")
+_TOOL_NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,128}")
+
+_At = tuple[int, ...]
+"""Where a block is: message, block, and block within a tool result. Paths are spelt only where one is told."""
+_Part = dict[str, Any] | msgspec.Raw
+
+
+class Messages:
+    """Writes turns, in order: instructions to `system`, others to `wire`. `left_out`: paths of what can't travel."""
+
+    __slots__ = ("_capability", "_flavour", "_kinds", "_marks", "_provider", "_toolsets", "left_out", "system", "wire")
+
+    def __init__(self, flavour: Flavour, provider: str, capability: Capability | None, marks: CacheMarks) -> None:
+        self._flavour = flavour
+        self._provider = provider
+        """Files go to their own provider only."""
+        self._capability = capability
+        self._marks = marks
+        self._toolsets: dict[str, msgspec.Raw] = {}
+        """By the id of a call of a tool within a set, the name of the set: the result has to say it as well."""
+        self.system: list[dict[str, Any]] = []
+        self.wire: list[dict[str, Any]] = []
+        self.left_out: list[str] = []
+        self._kinds: dict[str, Callable[[_At, v1.Block], _Part | None]] = {
+            "text": self._text,
+            "reasoning": self._thought,
+            "tool_call": self._call,
+            "tool_result": self._result,
+            "provider_opaque": self._opaque,
+            "citation": self._leave_out,
+        }
+
+    def write(self, messages: Sequence[v1.Message]) -> None:
+        """Add these turns. Raises CapabilityMissing."""
+        # A slice of a repeated field is a list, which is gone through at half the price: here and below.
+        for index, message in enumerate(messages[:]):
+            if message.name:
+                self.left_out.append(f"messages[{index}].name")
+            role = message.role
+            if role in (v1.ROLE_SYSTEM, v1.ROLE_DEVELOPER):
+                self._instruct(index, message)
+            elif role == v1.ROLE_ASSISTANT:
+                self._add("assistant", self._parts(index, message, self._leave_out))
+            else:
+                self._add("user", self._parts(index, message, self._media))
+
+    @property
+    def last_part(self) -> Any:
+        """The last block of the last turn; None where there is none."""
+        return self.wire[-1]["content"][-1] if self.wire else None
+
+    def finish(self) -> None:
+        """Write turns of one plain text as a string."""
+        for turn in self.wire:
+            turn["content"] = plain(turn["content"])
+
+    def _instruct(self, place: int, message: v1.Message) -> None:
+        parts = self._parts(place, message, self._leave_out)
+        if not self.wire:
+            self.system += [part for part in parts if isinstance(part, dict)]
+            return
+        if not self._flavour.later_instructions:
+            raise missing(f"messages[{place}].role", "instructions stand before all turns here; put it first")
+        if self.wire[-1]["role"] == "assistant":
+            text = "later instructions stand right behind a user's turn here; put it there, or before all turns"
+            raise missing(f"messages[{place}].role", text)
+        self._add("system", parts)
+
+    def _add(self, role: str, parts: list[_Part]) -> None:
+        if not parts:
+            return  # a turn of the model's that says nothing
+        if self.wire and self.wire[-1]["role"] == role:
+            self.wire[-1]["content"] += parts
+        else:
+            self.wire.append({"role": role, "content": parts})
+
+    def _parts(self, place: int, message: v1.Message, media: Callable[[_At, v1.Block], _Part | None]) -> list[_Part]:
+        parts: list[_Part] = []
+        for index, block in enumerate(message.blocks[:]):
+            kind = block.WhichOneof("kind") or ""
+            part = (media if kind == "media" else self._kinds[kind])((place, index), block)
+            if part is not None:
+                parts.append(part)
+        return parts
+
+    def _text(self, at: _At, block: v1.Block) -> _Part | None:
+        text = block.text
+        if not text.text:
+            return self._leave_out(at, block)  # the provider refuses a request with an empty text
+        part: dict[str, Any] = {"type": "text", "text": text.text}
+        if text.citations:
+            self._cite(at, block, part)
+        if text.is_refusal:
+            self.left_out.append(f"{_path(at)}.text.is_refusal")
+        self._envelope(at, block, part)
+        return part
+
+    def _cite(self, at: _At, block: v1.Block, part: dict[str, Any]) -> None:
+        home = block.origin.format == FORMAT
+        kept = []
+        for index, citation in enumerate(block.text.citations):
+            path = f"{_path(at)}.text.citations[{index}]"
+            if home and citation.opaque:
+                kept.append(_object(citation.opaque, f"{path}.opaque"))
+            else:
+                self.left_out.append(path)
+        if kept:
+            part["citations"] = kept
+
+    def _thought(self, at: _At, block: v1.Block) -> _Part | None:
+        thought = block.reasoning
+        home = block.origin.format == FORMAT
+        if not home or not (thought.opaque if thought.redacted else block.signature):
+            return self._leave_out(at, block)
+        path = f"{_path(at)}.reasoning"
+        part: dict[str, Any]
+        if thought.redacted:
+            part = {"type": "redacted_thinking", "data": _utf8(thought.opaque, f"{path}.opaque")}
+            unsent = ("text", "summary", "id")
+        else:
+            signature = _utf8(block.signature, f"{_path(at)}.signature")
+            part = {"type": "thinking", "thinking": thought.text, "signature": signature}
+            unsent = ("opaque", "summary", "id")
+        self.left_out += [f"{path}.{name}" for name in unsent if getattr(thought, name)]
+        self._envelope(at, block, None, signed=not thought.redacted)
+        return part
+
+    def _call(self, at: _At, block: v1.Block) -> _Part | None:
+        call = block.tool_call
+        if not _TOOL_NAME.fullmatch(call.name):
+            text = "this provider takes names of 1 to 128 letters, digits, underscores and dashes"
+            raise missing(f"{_path(at)}.tool_call.name", text)
+        path = f"{_path(at)}.tool_call.arguments_json"
+        arguments = _object(call.arguments_json or b"{}", path)  # no arguments may have come back as an empty text
+        part: dict[str, Any] = {"type": "tool_use", "id": _call_id(call.id), "name": call.name, "input": arguments}
+        home = block.signature and block.origin.format == FORMAT
+        if home:
+            self._add_call_members(at, block, part)
+        self._envelope(at, block, part, signed=bool(home))
+        return part
+
+    def _add_call_members(self, at: _At, block: v1.Block, part: dict[str, Any]) -> None:
+        path = f"{_path(at)}.signature"
+        members = members_of(bytes(_object(block.signature, path)))
+        if not members.keys() <= set(CALL_MEMBERS):
+            raise missing(path, "not what came with this call; send it as it came, or leave it out")
+        part.update(members)
+        if toolset := members.get("toolset_name"):
+            self._toolsets[block.tool_call.id] = toolset
+
+    def _result(self, at: _At, block: v1.Block) -> _Part | None:
+        result = block.tool_result
+        part: dict[str, Any] = {"type": "tool_result", "tool_use_id": _call_id(result.tool_call_id)}
+        parts: list[_Part] = []
+        for index, inner in enumerate(result.blocks[:]):
+            made = (self._text if inner.WhichOneof("kind") == "text" else self._media)((*at, index), inner)
+            if made is not None:
+                parts.append(made)
+        if parts:
+            # A mark is written into its block at the end, so a text that has one stays a block.
+            marked = any(inner.HasField("cache_mark") for inner in result.blocks)
+            part["content"] = parts if marked else plain(parts)
+        if result.is_error:
+            part["is_error"] = True
+        if toolset := self._toolsets.get(result.tool_call_id):
+            part["toolset_name"] = toolset
+        if result.name:
+            self.left_out.append(f"{_path(at)}.tool_result.name")
+        self._envelope(at, block, part)
+        return part
+
+    def _media(self, at: _At, block: v1.Block) -> _Part | None:
+        path = f"{_path(at)}.media"
+        part = media_part(block.media, path, flavour=self._flavour, capability=self._capability, left_out=self.left_out)
+        maker = block.origin.provider
+        if block.media.file_id and maker and maker != self._provider:
+            raise missing(f"{path}.file_id", "the file is at another provider; send its data")
+        self._envelope(at, block, part)
+        return part
+
+    def _opaque(self, at: _At, block: v1.Block) -> _Part | None:
+        if block.origin.format != FORMAT:
+            return self._leave_out(at, block)
+        self._envelope(at, block, None)
+        return _object(block.provider_opaque.data, f"{_path(at)}.provider_opaque.data")
+
+    def _leave_out(self, at: _At, block: v1.Block) -> _Part | None:
+        self.left_out.append(f"{_path(at)}.{block.WhichOneof('kind')}")
+        self._envelope(at, block, None)
+        return None
+
+    def _envelope(self, at: _At, block: v1.Block, part: dict[str, Any] | None, *, signed: bool = False) -> None:
+        """What hangs on a block of any kind. `part` is what can carry a cache mark; `signed`: the signature is sent."""
+        if block.signature and not signed:
+            self.left_out.append(f"{_path(at)}.signature")
+        if len(block.logprobs):
+            self.left_out.append(f"{_path(at)}.logprobs")
+        if block.HasField("cache_mark"):
+            self._marks.add(part, block.cache_mark, f"{_path(at)}.cache_mark")
+
+
+def plain(parts: list[Any]) -> str | list[Any]:
+    """One plain text as a string; anything else as it is."""
+    if len(parts) == 1 and isinstance(parts[0], dict) and parts[0].keys() == {"type", "text"}:
+        return str(parts[0]["text"])
+    return parts
+
+
+def _path(at: _At) -> str:
+    message, block, *inner = at
+    return f"messages[{message}].blocks[{block}]" + "".join(f".tool_result.blocks[{index}]" for index in inner)
+
+
+def _call_id(id_: str) -> str:
+    return fitting_id(id_, _CALL_ID)
+
+
+def _object(data: bytes, path: str) -> msgspec.Raw:
+    """A JSON object, to be embedded as it is: anything else could write members of its own into the request."""
+    if data.lstrip(b" \t\r\n")[:1] != b"{" or not is_json(data):
+        raise missing(path, "this provider takes one JSON object in UTF-8 here")
+    return embedded(data)
+
+
+def _utf8(data: bytes, path: str) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise missing(path, "not what this provider made, which is UTF-8; send it as it came") from error

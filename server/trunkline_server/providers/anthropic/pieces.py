@@ -1,0 +1,149 @@
+"""The parts of an answer that whole and streamed answers share, as the contract has them."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from trunkline import v1
+from trunkline_server.core.errors import UpstreamMalformed
+from trunkline_server.providers.anthropic.messages import CALL_MEMBERS
+from trunkline_server.providers.anthropic.wire import Block, decode_citation, kind_of, members_of_block
+from trunkline_server.providers.counts import count_of
+
+__all__ = [
+    "KNOWN_BLOCKS",
+    "call_members",
+    "citation_of",
+    "ending_of",
+    "merged_usage",
+    "name_of",
+    "opaque_data",
+    "stop_word",
+    "usage_of",
+]
+
+KNOWN_BLOCKS: Final = frozenset({"text", "thinking", "redacted_thinking", "tool_use"})
+"""Kinds of blocks that have a form in the contract. Others are kept as they came."""
+
+_MAX_WORD: Final = 256
+"""Longest native finish reason and stop sequence that is passed on, in characters; the rest is cut."""
+_MAX_INT64: Final = (1 << 63) - 1
+
+_FINISH_REASONS: Final[Mapping[str, "v1.FinishReason.ValueType"]] = {
+    "end_turn": v1.FINISH_REASON_STOP,
+    "stop_sequence": v1.FINISH_REASON_STOP_SEQUENCE,
+    "max_tokens": v1.FINISH_REASON_LENGTH,
+    "tool_use": v1.FINISH_REASON_TOOL_CALLS,
+    "pause_turn": v1.FINISH_REASON_PAUSED,
+    "compaction": v1.FINISH_REASON_PAUSED,
+    "refusal": v1.FINISH_REASON_REFUSAL,
+    "model_context_window_exceeded": v1.FINISH_REASON_CONTEXT_WINDOW,
+}
+
+
+def name_of(block: Block) -> str:
+    """The name of the tool that is called. Raises UpstreamMalformed."""
+    if not block.name:
+        raise UpstreamMalformed("the provider sent a tool call without a name")
+    return block.name
+
+
+def call_members(block: Block) -> bytes:
+    """What else of a call the provider wants back with it; empty where there is nothing. Raises UpstreamMalformed.
+
+    A call that the model makes directly says so or says nothing, which is the same.
+    """
+    members = {name: getattr(block, name) for name in CALL_MEMBERS}
+    kept = {name: value for name, value in members.items() if value and bytes(value) != b"null"}
+    if not kept or ("caller" in kept and len(kept) == 1 and kind_of(kept["caller"]) == "direct"):
+        return b""
+    made = msgspec.json.encode(kept)
+    members_of_block(made)  # that it is JSON in UTF-8: it is passed on unread
+    return made
+
+
+def opaque_data(members: dict[str, msgspec.Raw], raw: bytes) -> bytes:
+    """A block of an unknown kind, for replay.
+
+    It is kept as it came, but for one with an input: in a stream that comes in pieces, and is put in its place.
+    """
+    return msgspec.json.encode(members) if "input" in members else raw
+
+
+def citation_of(raw: msgspec.Raw) -> v1.Citation:
+    """A source. Raises UpstreamMalformed.
+
+    It belongs to its whole text block, so no span within that is told; the provider's own numbers are places in the
+    source, and stay in `opaque`.
+    """
+    members_of_block(raw)  # that it is an object in UTF-8: it is passed on unread
+    wire = decode_citation(raw)
+    source = wire.source or ""
+    is_address = source.startswith(("https://", "http://"))
+    return v1.Citation(
+        uri=wire.url or (source if is_address else ""),
+        title=wire.title or wire.document_title or "",
+        cited_text=wire.cited_text or "",
+        source_id=wire.file_id or source,
+        opaque=bytes(raw),
+    )
+
+
+def merged_usage(known: Any, told: Any) -> Any:
+    """The counts so far: later ones replace earlier ones, and null tells nothing."""
+    if not isinstance(told, dict):
+        return known
+    told = {name: value for name, value in told.items() if value is not None}
+    return {**known, **told} if isinstance(known, dict) else told
+
+
+def usage_of(wire: Any, source: "v1.UsageSource.ValueType" = v1.USAGE_SOURCE_PROVIDER) -> v1.Usage | None:
+    """The provider's counts; None if it told none. A number that is no count is not known.
+
+    Anthropic's convention: input tokens are those that were neither read from a cache nor written to one; output tokens
+    include thinking.
+    """
+    if not isinstance(wire, dict):
+        return None
+    usage = v1.Usage()
+    read, written = count_of(wire, "cache_read_input_tokens"), _written(wire)
+    if read is not None:
+        usage.cache_read_input_tokens = read
+    if written is not None:
+        usage.cache_write_input_tokens = written
+    fresh = count_of(wire, "input_tokens")
+    if fresh is not None and (total := fresh + (read or 0) + (written or 0)) <= _MAX_INT64:
+        usage.input_tokens, usage.input_source = total, source
+    if (count := count_of(wire, "output_tokens")) is not None:
+        usage.output_tokens, usage.output_source = count, source
+    if (count := count_of(wire.get("output_tokens_details"), "thinking_tokens")) is not None:
+        usage.reasoning_output_tokens = count
+    return usage if usage.ListFields() else None
+
+
+def _written(wire: dict[str, Any]) -> int | None:
+    total = count_of(wire, "cache_creation_input_tokens")
+    if total is not None:
+        return total
+    parts = wire.get("cache_creation")
+    counts = [count_of(parts, name) for name in ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")]
+    known = [count for count in counts if count is not None]
+    return sum(known) if known and sum(known) <= _MAX_INT64 else None
+
+
+def stop_word(value: Any) -> str:
+    """A finish reason; empty where there is none."""
+    return value if isinstance(value, str) else ""
+
+
+def ending_of(reason: str, stop_sequence: Any, *, answered_by_call: bool, called: bool) -> v1.Finished:
+    """Finish reasons and matched stop.
+
+    `answered_by_call`: the answer in JSON came as a call, which is no call to the caller. `called`: others were made.
+    """
+    finish = _FINISH_REASONS.get(reason, v1.FINISH_REASON_OTHER)
+    if finish == v1.FINISH_REASON_TOOL_CALLS and answered_by_call and not called:
+        finish = v1.FINISH_REASON_STOP
+    matched = stop_sequence[:_MAX_WORD] if isinstance(stop_sequence, str) else ""
+    return v1.Finished(finish_reason=finish, native_finish_reason=reason[:_MAX_WORD], matched_stop=matched)
