@@ -13,16 +13,21 @@
 """
 
 import asyncio
+import math
 import random
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Final
 
 from trunkline_server.core.errors import UpstreamAuthFailed, UpstreamError, UpstreamUnreachable
 from trunkline_server.core.faults import FaultLog
 from trunkline_server.core.http import HttpRequest
 from trunkline_server.credentials.grant import Grant, NoGrant
+
+_DROPPED: Final = -math.inf
+"""The end of a grant that is not to be used again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +88,7 @@ class Kept:
         self._loop = asyncio.get_running_loop()
         self._grant: Grant | None = None
         self._got_at = 0.0
-        self._good_until = 0.0
+        self._good_until = _DROPPED
         self._pending: asyncio.Future[Grant | _Failure] | None = None
         self._failure: _Failure | None = None
         self._failures = 0
@@ -93,7 +98,7 @@ class Kept:
     @property
     def secrets(self) -> tuple[str, ...]:
         """What is presented at the moment."""
-        return self._grant.secrets if self._grant is not None else ()
+        return () if self._grant is None else self._grant.secrets
 
     def warm(self) -> None:
         """Begin to fetch, so that the first call need not wait."""
@@ -110,15 +115,13 @@ class Kept:
     def refused(self, request: HttpRequest, status: int, headers: Mapping[str, str]) -> bool:
         """Whether the request is worth a repeat with another grant."""
         grant = self._grant
-        if grant is None:
-            return True  # dropped by another call; its successor is on the way
-        if not grant.refused(status, headers):
+        if grant is None or not grant.refused(status, headers):
             return False
-        if not grant.made(request):
-            return True
+        if not grant.made(request) or self._good_until == _DROPPED:
+            return True  # of another call's doing it has a successor, or will have
         if self._loop.time() - self._got_at < self._limits.quiet_s:
             return False
-        self._grant = None
+        self._good_until = _DROPPED
         self._stop_timer()
         return True
 
@@ -128,7 +131,8 @@ class Kept:
         self._stop_timer()
 
     def __repr__(self) -> str:
-        state = "held" if self._grant is not None else "failed" if self._failure is not None else "empty"
+        held = self._loop.time() < self._good_until
+        state = "held" if held else "failed" if self._failure is not None else "empty"
         return f"Kept({self._issuer} for {self._provider}, {state}{', fetching' if self._pending is not None else ''})"
 
     async def _wait(self, until: float) -> Grant:
@@ -181,7 +185,7 @@ class Kept:
         self._grant, self._got_at = grant, now
         self._failure, self._failures = None, 0
         if grant.expires_at is None:
-            self._good_until = float("inf")
+            self._good_until = math.inf
             return
         limits, left = self._limits, grant.expires_at - self._wall()
         self._good_until = now + left - min(limits.margin_s, left / 10)

@@ -1,5 +1,7 @@
 """Tokens of Microsoft Entra, from fakes of its endpoints."""
 
+import subprocess
+import sys
 import time
 from functools import partial
 
@@ -182,6 +184,22 @@ async def test_a_refusal_is_told_by_its_status_and_not_its_words(certificate, li
     assert lines == ["cloud: no token from Microsoft Entra (ClientAuthenticationError, HTTP 401)\n"]
     out, err = capfd.readouterr()
     assert CANARY not in f"{failed.value!r}{failed.value}{out}{err}"
+
+
+def test_the_library_says_nothing_by_itself():
+    """In a process whose logging nobody has set up, a failed fetch writes not a word to stderr."""
+    code = f"""
+from trunkline_server.core.secret import Secret
+from trunkline_server.credentials.entra import Entra
+from trunkline_server.credentials.grant import NoGrant
+settings = dict(tenant_id="{TENANT}", client_id="{CLIENT}", client_secret=Secret("{CANARY}"))
+try:
+    Entra(settings | dict(authority_host="https://127.0.0.1:9"), None).fetch()
+except NoGrant as error:
+    print(error)
+"""
+    ended = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=60)
+    assert (ended.stdout, ended.stderr) == ("ClientAuthenticationError\n", "")
 
 
 async def test_settings_that_lack_a_part_are_a_failure_of_the_credential(lines):

@@ -186,7 +186,8 @@ async def test_a_refused_token_is_replaced_once_it_has_been_held_for_a_while():
     await asyncio.sleep(0.05)
     assert not presenter.refused(request, 403, {})
     assert presenter.refused(request, 401, {})
-    assert presenter.refused(request, 401, {})
+    assert presenter.refused(request, 401, {}), "of a call that was under way"
+    assert not presenter.refused(request, 429, {}), "which says nothing of the token"
     fresh = await presenter.present(REQUEST, until=FAR)
     assert token_of(fresh) == "t2"
     assert presenter.refused(request, 401, {}), "a late answer to the first token is worth a repeat"

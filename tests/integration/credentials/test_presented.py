@@ -1,6 +1,7 @@
 """Issued credentials through the whole gateway: presented, renewed, and never told."""
 
 import asyncio
+import threading
 from functools import partial
 
 import grpc
@@ -33,7 +34,12 @@ def issued(monkeypatch):
         count = 0
         failure = None
 
+        def __init__(self):
+            self.released = threading.Event()
+            self.released.set()
+
         def fetch(self, settings, ca_file):
+            self.released.wait(30)
             if self.failure is not None:
                 raise self.failure
             self.count += 1
@@ -165,6 +171,20 @@ async def test_signed_requests_are_taken_by_who_verifies_them(monkeypatch):
         async with gateway.channel() as channel:
             await asyncio.gather(*(completion(channel).Complete(ask(f"Number {number}")) for number in range(5)))
         assert len(provider.requests) == 5
+
+
+async def test_the_callers_limit_holds_while_a_token_is_fetched(issued):
+    """A call that waits for a token ends at its limit for the first token; the next finds the token there."""
+    issued.released.clear()
+    async with FakeProvider() as provider, running(one_provider(provider.base_url)) as gateway:
+        gateway.app.configuration.use(presenting(gateway.app.configuration.snapshot, "google"))
+        async with gateway.channel() as channel:
+            with pytest.raises(grpc.aio.AioRpcError) as failed:
+                await completion(channel).Complete(ask(timeouts={"first_token": {"nanos": 50_000_000}}))
+            assert reason(failed.value) == "FIRST_TOKEN_TIMEOUT"
+            issued.released.set()
+            await completion(channel).Complete(ask())
+        assert [request.headers["authorization"] for request in provider.requests] == [f"Bearer {CANARY}-1"]
 
 
 async def test_a_rate_limit_is_no_refusal_of_the_token(issued, at_once):
