@@ -12,6 +12,7 @@ from typing import Any, Final
 import botocore.session
 from botocore import exceptions
 from botocore.config import Config
+from botocore.loaders import create_loader
 
 from trunkline_server.core.account import Settings
 from trunkline_server.core.http import HttpRequest
@@ -30,6 +31,9 @@ _REFUSALS: Final = frozenset({"ExpiredTokenException", "InvalidSignatureExceptio
 """https://docs.aws.amazon.com/bedrock/latest/APIReference/CommonErrors.html; any other 403 is of what we may do."""
 _UNREACHABLE: Final = (exceptions.HTTPClientError, exceptions.ConnectionError)
 _SERVER_ERROR: Final = 500
+
+_DESCRIPTIONS: Final = create_loader()
+"""What botocore knows of services, read once: reading it holds the interpreter, and all calls, for tens of ms."""
 
 hush("botocore", "urllib3")
 
@@ -106,6 +110,7 @@ class Aws:
     def _session(self) -> botocore.session.Session:
         settings = self._settings
         session = botocore.session.Session(profile=line(settings, "profile") or None)
+        session.register_component("data_loader", _DESCRIPTIONS)
         session.set_default_client_config(
             Config(connect_timeout=_CONNECT_S, read_timeout=_READ_S, retries={"total_max_attempts": 2})
         )
