@@ -8,11 +8,11 @@ from types import MappingProxyType
 from typing import Final
 
 from trunkline_server.core.account import DialectRow
-from trunkline_server.providers import anthropic, azure, openai, openai_responses
+from trunkline_server.providers import anthropic, azure, bedrock, gemini, openai, openai_responses
 
 __all__ = ["ROWS"]
 
-_ALL: Final[tuple[DialectRow, ...]] = (*openai.ROWS, *anthropic.ROWS, *openai_responses.ROWS, *azure.ROWS)
+_ALL: Final[tuple[DialectRow, ...]] = (*openai.ROWS, *anthropic.ROWS, *openai_responses.ROWS, *azure.ROWS, *gemini.ROWS)
 
 ROWS: Final[Mapping[str, DialectRow]] = MappingProxyType({row.account.dialect: row for row in _ALL})
 """By the dialect's name."""

@@ -4,7 +4,8 @@
 2. Time is linear in the bytes, however they are split.
 3. A line, and the data of one event, hold at most `limit` bytes; beyond that the stream is malformed.
 
-Lines end with LF, CR LF or CR. Comments, ids, retry times and fields that the standard does not know are skipped.
+Lines end with LF, CR LF or CR. Comments, ids, retry times and fields that the standard does not know are skipped; JSON
+that a server writes between events, as Google does with an error, may be asked for.
 """
 
 import codecs
@@ -25,10 +26,25 @@ _BOM: Final = codecs.BOM_UTF8
 class SseFraming:
     """One stream of events. Feed it bytes and take whole frames."""
 
-    __slots__ = ("_data", "_ended_in_cr", "_failure", "_head", "_limit", "_line", "_name", "_size")
+    __slots__ = (
+        "_bare",
+        "_bare_name",
+        "_data",
+        "_ended_in_cr",
+        "_failure",
+        "_head",
+        "_limit",
+        "_line",
+        "_name",
+        "_size",
+    )
 
-    def __init__(self, limit: int = MAX_EVENT_BYTES) -> None:
+    def __init__(self, limit: int = MAX_EVENT_BYTES, *, bare: bytes = b"") -> None:
+        """`bare`: the name of frames for JSON that stands on lines of its own, outside of events. Empty: skipped."""
         self._limit = limit
+        self._bare_name = bare
+        self._bare: list[bytes] = []
+        """Lines of such JSON."""
         self._head: bytes | None = b""
         """The first bytes, while they may still be a byte order mark; None once that is settled."""
         self._failure: UpstreamMalformed | None = None
@@ -38,7 +54,7 @@ class SseFraming:
         self._name = b""
         self._data: list[bytes] = []
         self._size = 0
-        """Bytes in _data."""
+        """Bytes in _data and _bare."""
 
     def feed(self, data: bytes) -> list[Frame]:
         """The frames that these bytes complete.
@@ -97,6 +113,9 @@ class SseFraming:
                 if self._data:
                     frames.append((self._name, self._data[0] if len(self._data) == 1 else b"\n".join(self._data)))
                     self._data = []
+                if self._bare:
+                    frames.append((self._bare_name, b"\n".join(self._bare)))
+                    self._bare = []
                 self._size, self._name = 0, b""
             elif line.startswith(b"data:"):
                 self._add(line[6:] if line.startswith(b"data: ") else line[5:])
@@ -104,12 +123,18 @@ class SseFraming:
                 self._name = line[6:].strip()
             elif line == b"data":
                 self._add(b"")
+            elif self._bare or (self._bare_name and line[0] in b"{["):
+                self._count(line)
+                self._bare.append(line)
 
     def _add(self, data: bytes) -> None:
+        self._count(data)
+        self._data.append(data)
+
+    def _count(self, data: bytes) -> None:
         self._size += len(data) + 1  # the line end counts, so that empty data lines have a bound as well
         if self._size > self._limit:
             raise _too_long("an event", self._limit)
-        self._data.append(data)
 
     def _grow(self, piece: bytes) -> None:
         if len(self._line) + len(piece) > self._limit:
