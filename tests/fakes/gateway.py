@@ -152,6 +152,8 @@ class Gateway(completion_pb2_grpc.CompletionServicer, models_pb2_grpc.ModelsServ
         self.models = ["m"]
         self.models_per_page = 2
         self.features: list[int] = [v1.FEATURE_STREAM]
+        self.known: v1.Capabilities | None = None
+        """What each model can do, instead of `features` and a context of 8192."""
         self.status = health_pb2.HealthCheckResponse.SERVING
         self.calls: list[SeenCall] = []
         self.arrived = threading.Event()
@@ -201,7 +203,7 @@ class Gateway(completion_pb2_grpc.CompletionServicer, models_pb2_grpc.ModelsServ
             first = int(request.page_token or 0)
             after = first + min(self.models_per_page, request.page_size or 100)
             return v1.ListModelsResponse(
-                models=[_model(name, self.features) for name in self.models[first:after]],
+                models=[_model(name, self.features, self.known) for name in self.models[first:after]],
                 next_page_token=str(after) if after < len(self.models) else "",
             )
 
@@ -229,12 +231,19 @@ class Gateway(completion_pb2_grpc.CompletionServicer, models_pb2_grpc.ModelsServ
             call.ended.set()
 
 
-def _model(name: str, features: list[Any]) -> v1.Model:
+def _model(name: str, features: list[Any], known: v1.Capabilities | None) -> v1.Model:
+    place = v1.Deployment(
+        name=f"fake/{name}",
+        provider="fake",
+        upstream_model=name,
+        dialect="openai",
+        state=v1.DEPLOYMENT_STATE_HEALTHY,
+    )
     return v1.Model(
         name=name,
         description=f"Model {name}",
-        capabilities=v1.Capabilities(features=features, context_tokens=8192),
-        deployments=[v1.Deployment(name=f"fake/{name}", provider="fake", state=v1.DEPLOYMENT_STATE_HEALTHY)],
+        capabilities=v1.Capabilities(features=features, context_tokens=8192) if known is None else known,
+        deployments=[place],
     )
 
 

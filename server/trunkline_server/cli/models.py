@@ -6,7 +6,7 @@ that nobody knows anything about are not shown.
 
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Final
 
 import click
 from rich import box
@@ -15,20 +15,32 @@ from rich.table import Table
 
 import trunkline
 from trunkline import v1
-from trunkline_server.cli.output import connect, gateway_options, note, print_json, reported, word
+from trunkline_server.cli.model_facts import as_dict, lines_about, number, places, words
+from trunkline_server.cli.output import connect, gateway_options, note, print_json, reported
 
-_COLUMNS: Final = ("model", "can", "context", "served by", "description")
+_COLUMNS: Final = ("model", "can", "takes", "context", "output", "served by", "description")
+_NUMBERS: Final = ("context", "output")
+_ANSWER: Final = (v1.FEATURE_COMPLETE, v1.FEATURE_STREAM)
 
 
 @click.command("models")
+@click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 @gateway_options
-def command(*, as_json: bool, target: str | None, timeout: float | None) -> None:
-    """List the models that you can ask for."""
+def command(*, name: str | None, as_json: bool, target: str | None, timeout: float | None) -> None:
+    """List the models that you can ask for.
+
+    With the NAME of one, tell all that is known of it.
+    """
     with connect(target, timeout) as client, reported(client, as_json=as_json):
-        models = client.models()
+        models = [model for model in client.models() if name in (None, model.name)]
+        if name and not models:
+            raise click.UsageError(f"{client.target} serves no model {name}; `trunkline models` lists those it does")
         if as_json:
-            print_json([_as_dict(model) for model in models])
+            print_json([as_dict(model) for model in models])
+        elif name:
+            for line in lines_about(models[0]):
+                click.echo(line)
         elif models:
             _print(models)
         else:
@@ -72,17 +84,27 @@ def _row(model: v1.Model) -> Sequence[str]:
     capabilities = model.capabilities
     return (
         model.name,
-        ", ".join(_features(model)).replace("_", " "),
-        f"{capabilities.context_tokens:,}" if capabilities.HasField("context_tokens") else "",
-        ", ".join(_places(model)),
+        ", ".join(_abilities(capabilities)),
+        ", ".join(words(v1.Modality, capabilities.input_modalities)),
+        number(capabilities, "context_tokens"),
+        number(capabilities, "max_output_tokens"),
+        ", ".join(places(model)),
         " ".join(model.description.split()),
     )
+
+
+def _abilities(capabilities: v1.Capabilities) -> list[str]:
+    """What a model can do, in words; that it answers goes without saying where it can do something beside it."""
+    features = capabilities.features
+    beside = [feature for feature in features if feature not in _ANSWER]
+    answers = all(feature in features for feature in _ANSWER)
+    return [word.replace("_", " ") for word in words(v1.Feature, beside if beside and answers else features)]
 
 
 def _table(head: Iterable[str], body: Iterable[Sequence[str]]) -> Table:
     table = Table(box=box.SIMPLE_HEAD)
     for name in head:
-        table.add_column(name, overflow="fold", justify="right" if name == "context" else "left")
+        table.add_column(name, overflow="fold", justify="right" if name in _NUMBERS else "left")
     for row in body:
         table.add_row(*row)
     return table
@@ -91,41 +113,3 @@ def _table(head: Iterable[str], body: Iterable[Sequence[str]]) -> Table:
 def _lines(rows: Sequence[Sequence[str]]) -> Iterable[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
-
-
-def _features(model: v1.Model) -> list[str]:
-    return [word(v1.Feature, feature).lower() for feature in model.capabilities.features]
-
-
-def _places(model: v1.Model) -> list[str]:
-    """Deployments in the order in which they are tried; those that don't take calls say so."""
-    quiet = (v1.DEPLOYMENT_STATE_HEALTHY, v1.DEPLOYMENT_STATE_UNSPECIFIED)
-    return [place.name if place.state in quiet else f"{place.name} ({_state(place)})" for place in model.deployments]
-
-
-def _state(deployment: v1.Deployment) -> str:
-    return word(v1.DeploymentState, deployment.state).lower()
-
-
-def _as_dict(model: v1.Model) -> dict[str, Any]:
-    capabilities = model.capabilities
-    return {
-        "name": model.name,
-        "description": model.description,
-        "features": _features(model),
-        "context_tokens": capabilities.context_tokens if capabilities.HasField("context_tokens") else None,
-        "max_output_tokens": capabilities.max_output_tokens if capabilities.HasField("max_output_tokens") else None,
-        "deployments": [
-            {
-                "name": place.name,
-                "provider": place.provider,
-                "upstream_model": place.upstream_model,
-                "region": place.region,
-                "tier": place.tier,
-                "weight": place.weight,
-                "dialect": place.dialect,
-                "state": _state(place),
-            }
-            for place in model.deployments
-        ],
-    }
