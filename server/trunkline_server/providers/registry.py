@@ -12,7 +12,14 @@ from trunkline_server.providers import anthropic, azure, bedrock, gemini, openai
 
 __all__ = ["ROWS"]
 
-_ALL: Final[tuple[DialectRow, ...]] = (*openai.ROWS, *anthropic.ROWS, *openai_responses.ROWS, *azure.ROWS, *gemini.ROWS)
+_ALL: Final[tuple[DialectRow, ...]] = (
+    *openai.ROWS,
+    *anthropic.ROWS,
+    *openai_responses.ROWS,
+    *azure.ROWS,
+    *gemini.ROWS,
+    *bedrock.ROWS,
+)
 
 ROWS: Final[Mapping[str, DialectRow]] = MappingProxyType({row.account.dialect: row for row in _ALL})
 """By the dialect's name."""

@@ -1,0 +1,304 @@
+"""The conversation as Converse's `system` and `messages`.
+
+1. Leading instructions stand in `system`; later ones are turns of the role system. Other roles take turns as user and
+   assistant: neighbours of one role are one turn, so that results of parallel calls stand together.
+2. Texts, calls and results always travel. Ids that Bedrock does not take are sent under names of ours, call and result
+   alike; arguments that are no JSON object are wrapped in one, as Anthropic advises.
+3. Thoughts, signatures, sources and what only Bedrock can read travel if Bedrock made them, byte for byte and in order;
+   what else has no form is left out and named, or refused. Nothing vanishes silently.
+
+Sources: the service model of bedrock-runtime in botocore 1.44; for arguments that are no JSON
+https://platform.claude.com/docs/en/agents-and-tools/tool-use/fine-grained-tool-streaming.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from trunkline import v1
+from trunkline_server.providers.bedrock.media import DocumentNames, media_block
+from trunkline_server.providers.bedrock.pieces import FORMAT, IN_PIECES
+from trunkline_server.providers.jsontext import embedded, is_json
+from trunkline_server.providers.refusal import missing
+from trunkline_server.providers.toolids import fitting_id
+
+__all__ = ["Marks", "Messages"]
+
+_IDS: Final = re.compile(r"[a-zA-Z0-9_.:-]{1,64}")
+_NAMES: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+_EMPTY: Final = msgspec.Raw(b"{}")
+_INVALID: Final = "INVALID_JSON"
+_SHORT_S: Final = 300
+
+_At = tuple[int, ...]
+"""Where a block is: message, block, and block within a tool result. Paths are spelt only where one is told."""
+_Blocks = list[dict[str, Any]]
+
+
+class Marks:
+    """Cache marks as cache points."""
+
+    __slots__ = ("_ttl", "left_out", "taken", "used_ttl")
+
+    def __init__(self, cache: v1.CacheConfig | None, *, taken: bool) -> None:
+        self.taken = taken
+        """Whether the model takes any."""
+        self._ttl = cache.ttl.seconds if cache is not None and cache.HasField("ttl") else None
+        """For marks that name no time of their own."""
+        self.used_ttl = False
+
+    def point(self, mark: v1.CacheMark) -> dict[str, Any]:
+        """The content block behind what is to be cached. Times are rounded up to those on offer."""
+        seconds = mark.ttl.seconds if mark.HasField("ttl") else self._ttl
+        if seconds is None:
+            return {"cachePoint": {"type": "default"}}
+        self.used_ttl |= not mark.HasField("ttl")
+        return {"cachePoint": {"type": "default", "ttl": "5m" if seconds <= _SHORT_S else "1h"}}
+
+
+class Messages:
+    """Writes turns, in order. `system` and `wire` are the result, `left_out` the paths of what could not travel."""
+
+    __slots__ = ("_documents", "_marks", "_turns", "called", "first_call", "left_out", "system", "wire")
+
+    def __init__(self, marks: Marks) -> None:
+        self._marks = marks
+        self._documents = DocumentNames()
+        self.system: _Blocks = []
+        self.wire: list[dict[str, Any]] = []
+        self.left_out: list[str] = []
+        self.called: dict[str, None] = {}
+        """Names of the tools that were called, in order."""
+        self.first_call: _At = ()
+        self._turns: dict[int, Callable[[int, v1.Message], None]] = {
+            v1.ROLE_SYSTEM: self._instructions,
+            v1.ROLE_DEVELOPER: self._instructions,
+            v1.ROLE_USER: self._user,
+            v1.ROLE_ASSISTANT: self._assistant,
+            v1.ROLE_TOOL: self._tool,
+        }
+
+    def write(self, messages: Sequence[v1.Message]) -> None:
+        """Add these turns. Raises CapabilityMissing."""
+        # A slice of a repeated field is a list, which is gone through at half the price: here and below.
+        for index, message in enumerate(messages[:]):
+            self._turns[message.role](index, message)
+            if message.name:
+                self.left_out.append(f"messages[{index}].name")
+
+    @property
+    def path_of_call(self) -> str:
+        """Path of the first call in the conversation."""
+        return f"{_path(self.first_call)}.tool_call"
+
+    def _instructions(self, place: int, message: v1.Message) -> None:
+        content = self.system if not self.wire else self._content("system")
+        for index, block in enumerate(message.blocks[:]):
+            self._text((place, index), block, content)
+        self._drop_empty()
+
+    def _user(self, place: int, message: v1.Message) -> None:
+        content = self._content("user")
+        for index, block in enumerate(message.blocks[:]):
+            at = (place, index)
+            kind = block.WhichOneof("kind")
+            if kind == "text":
+                self._text(at, block, content)
+            elif kind == "media":
+                content.append(media_block(block.media, f"{_path(at)}.media", self._documents, self.left_out))
+                self._envelope(at, block, content)
+            else:
+                self._opaque(at, block, content)
+        self._drop_empty()
+
+    def _assistant(self, place: int, message: v1.Message) -> None:
+        if not message.blocks:
+            self.left_out.append(f"messages[{place}]")  # Bedrock refuses a turn in which nothing was said
+            return
+        content = self._content("assistant")
+        for index, block in enumerate(message.blocks[:]):
+            at = (place, index)
+            kind = block.WhichOneof("kind")
+            if kind == "text":
+                self._said(at, block, content)
+            elif kind == "tool_call":
+                self._call(at, block, content)
+            elif kind == "reasoning":
+                self._reasoning(at, block, content)
+            elif kind == "provider_opaque":
+                self._opaque(at, block, content)
+            else:
+                # Media that a model made: Converse takes them in the user's turns alone.
+                self._leave_out(at, block)
+        self._drop_empty()
+
+    def _tool(self, place: int, message: v1.Message) -> None:
+        content = self._content("user")
+        for index, block in enumerate(message.blocks[:]):
+            self._result((place, index), block, content)
+
+    def _text(self, at: _At, block: v1.Block, content: _Blocks) -> None:
+        text = block.text
+        if text.citations:
+            self.left_out.append(f"{_path(at)}.text.citations")
+        self._words(at, block, content, {"text": text.text})
+
+    def _words(self, at: _At, block: v1.Block, content: _Blocks, wire: dict[str, Any]) -> None:
+        if block.text.is_refusal:
+            self.left_out.append(f"{_path(at)}.text.is_refusal")
+        if block.text.text:
+            content.append(wire)
+        else:
+            self.left_out.append(f"{_path(at)}.text")  # Bedrock refuses a request with an empty text
+        self._envelope(at, block, content)
+
+    def _said(self, at: _At, block: v1.Block, content: _Blocks) -> None:
+        """A text of the model's, with its sources where Bedrock gave them."""
+        text = block.text
+        if not text.citations or block.origin.format != FORMAT:
+            self._text(at, block, content)
+            return
+        sources = [self._source(at, index, citation) for index, citation in enumerate(text.citations[:])]
+        cited = {"content": [{"text": text.text}], "citations": sources}
+        self._words(at, block, content, {"citationsContent": cited})
+
+    def _source(self, at: _At, index: int, citation: v1.Citation) -> msgspec.Raw:
+        return _object(citation.opaque, f"{_path(at)}.text.citations[{index}].opaque")
+
+    def _reasoning(self, at: _At, block: v1.Block, content: _Blocks) -> None:
+        thought = block.reasoning
+        if block.origin.format != FORMAT:
+            self._leave_out(at, block)
+            return
+        if thought.redacted:
+            opaque = _utf8(thought.opaque, f"{_path(at)}.reasoning.opaque")
+            content.append({"reasoningContent": {"redactedContent": opaque}})
+            self._name_fields(at, thought, ("text", "summary", "id"))
+            self._envelope(at, block, None)
+            return
+        wire = {"text": thought.text}
+        if block.signature:
+            wire["signature"] = _utf8(block.signature, f"{_path(at)}.signature")
+        content.append({"reasoningContent": {"reasoningText": wire}})
+        self._name_fields(at, thought, ("opaque", "summary", "id"))
+        self._envelope(at, block, None, signed=True)
+
+    def _name_fields(self, at: _At, thought: v1.Reasoning, names: tuple[str, ...]) -> None:
+        self.left_out += [f"{_path(at)}.reasoning.{name}" for name in names if getattr(thought, name)]
+
+    def _opaque(self, at: _At, block: v1.Block, content: _Blocks) -> None:
+        opaque = block.provider_opaque
+        if block.origin.format != FORMAT or opaque.type.startswith(IN_PIECES):
+            self._leave_out(at, block)
+            return
+        content.append({opaque.type: _object(opaque.data, f"{_path(at)}.provider_opaque.data")})
+        self._envelope(at, block, content)
+
+    def _call(self, at: _At, block: v1.Block, content: _Blocks) -> None:
+        call = block.tool_call
+        name = call.name
+        if name not in self.called:
+            if not _NAMES.fullmatch(name):
+                text = "this provider takes letters, digits, underscore and dash, at most 64"
+                raise missing(f"{_path(at)}.tool_call.name", text)
+            self.called[name] = None
+            self.first_call = self.first_call or at
+        use = {"toolUseId": fitting_id(call.id, _IDS), "name": name, "input": self._arguments(at, call.arguments_json)}
+        content.append({"toolUse": use})
+        self._envelope(at, block, content)
+
+    def _arguments(self, at: _At, arguments: bytes) -> Any:
+        # A call without arguments may have come back as an empty text.
+        if not arguments:
+            return _EMPTY
+        if arguments.lstrip()[:1] == b"{" and is_json(arguments):
+            return embedded(arguments)
+        path = f"{_path(at)}.tool_call.arguments_json"
+        self.left_out.append(path)
+        return {_INVALID: _utf8(arguments, path)}
+
+    def _result(self, at: _At, block: v1.Block, content: _Blocks) -> None:
+        result = block.tool_result
+        inside: _Blocks = []
+        for index, inner in enumerate(result.blocks[:]):
+            inner_at = (*at, index)
+            if inner.WhichOneof("kind") == "text":
+                self._inner_text(inner_at, inner, inside)
+            else:
+                self._inner_media(inner_at, inner, inside)
+        wire: dict[str, Any] = {"toolUseId": fitting_id(result.tool_call_id, _IDS), "content": inside}
+        if result.is_error:
+            wire["status"] = "error"
+        if result.name:
+            self.left_out.append(f"{_path(at)}.tool_result.name")
+        content.append({"toolResult": wire})
+        self._envelope(at, block, content)
+
+    def _inner_text(self, at: _At, block: v1.Block, inside: _Blocks) -> None:
+        if block.text.citations:
+            self.left_out.append(f"{_path(at)}.text.citations")
+        if block.text.is_refusal:
+            self.left_out.append(f"{_path(at)}.text.is_refusal")
+        if block.text.text:
+            inside.append({"text": block.text.text})
+        else:
+            self.left_out.append(f"{_path(at)}.text")
+        self._envelope(at, block, None)
+
+    def _inner_media(self, at: _At, block: v1.Block, inside: _Blocks) -> None:
+        made = media_block(block.media, f"{_path(at)}.media", self._documents, self.left_out)
+        if "audio" in made:
+            raise missing(f"{_path(at)}.media", "this provider takes no sound as the result of a tool")
+        inside.append(made)
+        self._envelope(at, block, None)
+
+    def _leave_out(self, at: _At, block: v1.Block) -> None:
+        self.left_out.append(f"{_path(at)}.{block.WhichOneof('kind')}")
+        self._envelope(at, block, None)
+
+    def _envelope(self, at: _At, block: v1.Block, content: _Blocks | None, *, signed: bool = False) -> None:
+        """What hangs on a block of any kind. A cache point stands behind it, where there is `content` to put it in."""
+        if block.signature and not signed:
+            self.left_out.append(f"{_path(at)}.signature")
+        if len(block.logprobs):
+            self.left_out.append(f"{_path(at)}.logprobs")
+        if block.HasField("cache_mark"):
+            if content and self._marks.taken:
+                content.append(self._marks.point(block.cache_mark))
+            else:
+                self.left_out.append(f"{_path(at)}.cache_mark")
+
+    def _content(self, role: str) -> _Blocks:
+        """Where blocks of this role go: the turn before, if it is of the same role."""
+        if self.wire and self.wire[-1]["role"] == role:
+            blocks: _Blocks = self.wire[-1]["content"]
+            return blocks
+        blocks = []
+        self.wire.append({"role": role, "content": blocks})
+        return blocks
+
+    def _drop_empty(self) -> None:
+        """A turn of which nothing could travel would be refused; what it held is named already."""
+        if self.wire and not self.wire[-1]["content"]:
+            del self.wire[-1]
+
+
+def _object(data: bytes, path: str) -> msgspec.Raw:
+    """A caller's bytes to embed. They could close the object around them and write members of their own into it."""
+    if data.lstrip()[:1] != b"{" or not is_json(data):
+        raise missing(path, "not one JSON object in UTF-8; send it back as it came")
+    return embedded(data)
+
+
+def _utf8(data: bytes, path: str) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise missing(path, "not UTF-8, which all is that this provider gives; send it back as it came") from error
+
+
+def _path(at: _At) -> str:
+    message, block, *inner = at
+    return f"messages[{message}].blocks[{block}]" + "".join(f".tool_result.blocks[{index}]" for index in inner)

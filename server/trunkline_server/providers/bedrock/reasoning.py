@@ -1,0 +1,154 @@
+"""How much the model should think, in the words of its vendor.
+
+Which words a model takes is told by its capability; where nothing is known, it is asked as the newest are. A budget of
+tokens is a hint, and left out where a model decides by itself.
+
+Sources: https://docs.aws.amazon.com/bedrock/latest/userguide/claude-messages-adaptive-thinking.html,
+https://docs.aws.amazon.com/nova/latest/nova2-userguide/extended-thinking.html; OutputConfig.effort in botocore 1.44.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from trunkline import v1
+from trunkline_server.core.capability import EFFORTS, Capability, Effort
+from trunkline_server.providers.bedrock.families import Family
+from trunkline_server.providers.refusal import missing
+
+__all__ = ["Thinking", "thinking_of"]
+
+_WORDS: Final[dict[int, Effort]] = {
+    v1.ReasoningEffort.Value(f"REASONING_EFFORT_{word.upper()}"): word for word in EFFORTS
+}
+_LEAST_BUDGET: Final = 1024
+"""Claude's own bound."""
+_BUDGETS: Final[dict[Effort, int]] = {
+    "minimal": 1024,
+    "low": 2048,
+    "medium": 8192,
+    "high": 16384,
+    "xhigh": 24576,
+    "max": 32768,
+}
+"""Tokens that an effort stands for, where a model takes a budget alone."""
+_CLAUDE: Final[tuple[Effort, ...]] = ("low", "medium", "high", "xhigh", "max")
+_THREE: Final[tuple[Effort, ...]] = ("low", "medium", "high")
+_UNKNOWN: Final = Capability()
+_DISPLAYS: Final = {
+    v1.REASONING_SUMMARY_AUTO: "summarized",
+    v1.REASONING_SUMMARY_CONCISE: "summarized",
+    v1.REASONING_SUMMARY_DETAILED: "summarized",
+    v1.REASONING_SUMMARY_NONE: "omitted",
+}
+
+
+@dataclass(slots=True, kw_only=True)
+class Thinking:
+    """What the request says of it."""
+
+    members: dict[str, Any] = field(default_factory=dict)
+    """For additionalModelRequestFields."""
+    effort: str = ""
+    """For outputConfig."""
+    active: bool = False
+    """Whether the request asks the model to reason."""
+    left_out: list[str] = field(default_factory=list)
+
+
+def thinking_of(request: v1.CompleteRequest, known: Capability | None, family: Family) -> Thinking:
+    """How to ask. Raises CapabilityMissing."""
+    made = Thinking()
+    if not request.HasField("reasoning"):
+        return made
+    wanted, model = request.reasoning, known or _UNKNOWN
+    effort = _wanted(wanted)
+    if effort is None or model.reasoning is False or not family.thinking:
+        _leave_out(made, wanted)
+    elif family.thinking == "thinking":
+        _claude(made, request, model, effort)
+    else:
+        _words(made, wanted, model, effort, family)
+    return made
+
+
+def _wanted(wanted: v1.ReasoningConfig) -> Effort | None:
+    """The effort; that of a budget without one is what the budget is nearest to. None: the model's own."""
+    if wanted.effort:
+        return _WORDS[wanted.effort]
+    if not wanted.HasField("budget_tokens"):
+        return None
+    if wanted.budget_tokens == 0:
+        return "none"
+    return min(_BUDGETS, key=lambda word: abs(_BUDGETS[word] - wanted.budget_tokens))
+
+
+def _leave_out(made: Thinking, wanted: v1.ReasoningConfig) -> None:
+    """Names all that is set."""
+    if wanted.effort:
+        made.left_out.append("reasoning.effort")
+    _name_beside(made, wanted)
+
+
+def _claude(made: Thinking, request: v1.CompleteRequest, model: Capability, effort: Effort) -> None:
+    wanted, controls = request.reasoning, model.reasoning_controls
+    if effort == "none" and not model.reasoning_always:
+        made.members["thinking"] = {
+            "type": model.reasoning_off if model.reasoning_off == "between_tools" else "disabled"
+        }
+        _name_beside(made, wanted)
+        return
+    made.active = True
+    adaptive = not controls or "adaptive" in controls
+    if adaptive or "budget" not in controls:
+        thinking: dict[str, Any] = {"type": "adaptive"}
+        if wanted.HasField("budget_tokens"):
+            made.left_out.append("reasoning.budget_tokens")
+    else:
+        thinking = {"type": "enabled", "budget_tokens": _budget(request, effort)}
+    if display := _DISPLAYS.get(wanted.summary):
+        thinking["display"] = display
+    made.members["thinking"] = thinking
+    if not controls or "effort" in controls:
+        made.effort = _nearest(model, effort, _CLAUDE)
+
+
+def _budget(request: v1.CompleteRequest, effort: Effort) -> int:
+    """Tokens to think with: less than those of the whole answer, and no fewer than the provider's least."""
+    wanted = request.reasoning
+    bounded = request.HasField("max_output_tokens")
+    most = request.max_output_tokens - 1 if bounded else max(_BUDGETS.values())
+    if bounded and most < _LEAST_BUDGET:
+        text = f"this model reasons with at least {_LEAST_BUDGET} tokens, which are part of the answer; allow more"
+        raise missing("max_output_tokens", text)
+    if wanted.budget_tokens:
+        if wanted.budget_tokens < _LEAST_BUDGET:
+            raise missing("reasoning.budget_tokens", f"this model takes {_LEAST_BUDGET} or more")
+        return wanted.budget_tokens
+    return min(_BUDGETS.get(effort, _LEAST_BUDGET), most)
+
+
+def _words(made: Thinking, wanted: v1.ReasoningConfig, model: Capability, effort: Effort, family: Family) -> None:
+    """Vendors that take one of a few words."""
+    word = _nearest(model, effort, _THREE)
+    if family.thinking == "reasoning_effort":
+        made.members["reasoning_effort"] = word
+        made.active = True
+    elif effort == "none":
+        made.members["reasoningConfig"] = {"type": "disabled"}
+    else:
+        made.members["reasoningConfig"] = {"type": "enabled", "maxReasoningEffort": word}
+        made.active = True
+    _name_beside(made, wanted)
+
+
+def _name_beside(made: Thinking, wanted: v1.ReasoningConfig) -> None:
+    """Names what stands beside the effort and is not sent."""
+    if wanted.HasField("budget_tokens"):
+        made.left_out.append("reasoning.budget_tokens")
+    if wanted.summary:
+        made.left_out.append("reasoning.summary")
+
+
+def _nearest(model: Capability, effort: Effort, words: tuple[Effort, ...]) -> str:
+    """The model's own word; where its words are not known, one of `words`."""
+    return (model if model.efforts else Capability(efforts=words)).nearest_effort(effort) or words[0]
