@@ -156,6 +156,7 @@ def feed_all(decoder: StreamDecoder, pieces: Iterable[bytes]) -> tuple[list[v1.S
         for piece in pieces:
             events += decoder.feed(piece)
         events += decoder.end()
+        decoder.feed(b"")  # a failure that stood behind these events
     except UpstreamError as error:
         return events, error
     return events, None
