@@ -75,6 +75,15 @@ def test_what_the_request_caused_is_not_tried_elsewhere():
         assert follow(error) == GiveUp()
 
 
+def test_a_replaced_credential_is_tried_where_the_old_one_was_refused():
+    """The same deployment comes first, at once, whether or not there are others."""
+    refused = errors.UpstreamAuthFailed("expired")
+    refused.renewed = True
+    for others in (True, False):
+        assert follow(refused, others=others) == Retry(delay_s=0.0, same=True)
+    assert follow(refused, content_sent=True) == GiveUp()
+
+
 @pytest.mark.parametrize("kind", [errors.UpstreamRateLimited, errors.UpstreamAuthFailed, errors.UpstreamFailed])
 def test_another_deployment_is_tried_at_once(kind):
     """While there is another deployment nobody waits."""

@@ -35,8 +35,10 @@ class KeepLimits:
     """Times in seconds."""
 
     lead_s: float = 225.0
-    """How long before its end a grant is replaced, at most; a fifth of its life if that is less, and up to 30 % more
-    for jitter. Metadata services hand out a new token only 5 minutes before the old one ends."""
+    """How long before its end a grant is replaced, at most, and up to 30 % more for jitter. Metadata services hand a
+    new token out only 5 minutes before the old one ends."""
+    lead_share: float = 0.2
+    """The same as a share of what the grant has left to live when it comes; the less of the two counts."""
     margin_s: float = 10.0
     """How long before its end a grant is not used any more, at most: requests take time to arrive."""
     least_s: float = 1.0
@@ -190,7 +192,7 @@ class Kept:
         limits, left = self._limits, grant.expires_at - self._wall()
         self._good_until = now + left - min(limits.margin_s, left / 10)
         if left >= limits.least_s:
-            self._renew_at(now + left - min(limits.lead_s, left / 5) * self._rng.uniform(1, 1.3))
+            self._renew_at(now + left - min(limits.lead_s, left * limits.lead_share) * self._rng.uniform(1, 1.3))
 
     def _failed(self, failure: _Failure, now: float) -> _Failure:
         limits = self._limits

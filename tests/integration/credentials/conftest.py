@@ -1,14 +1,22 @@
 """An environment without any cloud's variables or files, and a certificate for fakes that have to speak TLS."""
 
+import asyncio
 import os
 import ssl
 from dataclasses import dataclass
 
 import pytest
 import trustme
+import uvloop
 from loguru import logger
 
 _OF_CLOUDS = ("AWS_", "AZURE_", "GOOGLE_", "GCE_", "GCLOUD", "CLOUDSDK", "IDENTITY_", "IMDS_", "MSI_", "BOTO", "HTTP")
+
+
+def pytest_asyncio_loop_factories(config, item):
+    """How credentials are kept is tried on both loops; what is fetched in threads knows neither."""
+    on_both = item.path.name == "test_kept.py"
+    return {"asyncio": asyncio.new_event_loop, **({"uvloop": uvloop.new_event_loop} if on_both else {})}
 
 
 @pytest.fixture(autouse=True)
