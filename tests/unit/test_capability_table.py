@@ -14,6 +14,7 @@ from trunkline_server.config.capability_table import built_in, read_table
 from trunkline_server.config.model_names import canonical
 from trunkline_server.config.problems import ConfigError
 from trunkline_server.core.capability import EFFORTS, Capability
+from trunkline_server.providers.registry import ROWS
 
 
 def known(name: str, dialect: str = "openai", host: str = "host.example", **own: object) -> Capability:
@@ -163,6 +164,12 @@ def test_every_pattern_finds_something():
             name = pattern.replace("*", "x")
             place = {"dialect": rule.dialects[0] if rule.dialects else "", "host": rule.hosts[0] if rule.hosts else ""}
             assert built_in().find(name, **place) is not None, pattern
+
+
+def test_entries_name_dialects_that_are_spoken():
+    """A dialect that is spelled otherwise than its row would bind an entry to nothing."""
+    named = {dialect for rule in built_in().rules for dialect in rule.dialects}
+    assert named <= ROWS.keys()
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,7 @@ CASES = [
     (ask(tools=[SEARCH], reasoning=thinking(effort=LOW)), {"tools_while_reasoning": False, "efforts": ("low",)}, None),
     (ask(response_format=SCHEMA), {"json_schema": False}, "response_format.json_schema"),
     (ask(response_format=SCHEMA), {"json_object": False, "json_schema": True}, None),
+    (ask(response_format=SCHEMA), {"json_schema": False, "json_by_tool": True}, None),
     (ask(response_format=v1.ResponseFormat(json=v1.JsonFormat())), {"json_object": False}, "response_format.json"),
     (ask(response_format=v1.ResponseFormat(json=v1.JsonFormat())), {"json_schema": False}, None),
     (ask(response_format=v1.ResponseFormat(text=v1.TextFormat())), {"json_object": False, "json_schema": False}, None),

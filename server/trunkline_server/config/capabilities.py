@@ -92,6 +92,7 @@ class CapabilityEntry(BaseModel):
     parallel_tools: _Truth | None = None
     json_object: _Truth | None = None
     json_schema: _Truth | None = None
+    json_by_tool: _Truth | None = None
     logprobs: _Truth | None = None
     reasoning: _Truth | None = None
     reasoning_always: _Truth | None = None

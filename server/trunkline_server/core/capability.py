@@ -78,6 +78,8 @@ class Capability:
     """Whether it can be held to JSON of any shape."""
     json_schema: bool | None = None
     """Whether it can be held to a schema."""
+    json_by_tool: bool | None = None
+    """True where the dialect can have the answer as the arguments of a tool that must be called, if need be."""
     logprobs: bool | None = None
     reasoning: bool | None = None
     reasoning_always: bool | None = None

@@ -87,6 +87,8 @@ def _check_output(request: v1.CompleteRequest, capability: Capability) -> None:
 
 
 def _check_format(form: v1.ResponseFormat, capability: Capability) -> None:
+    if capability.json_by_tool:
+        return  # whether it can here, with these tools and this reasoning, the dialect says
     kind = form.WhichOneof("kind")
     if kind == "json" and capability.json_object is False:
         instead = "ask for json_schema" if capability.json_schema else "ask for it in the instructions"

@@ -122,13 +122,14 @@ def _replace(whole: v1.Capabilities, name: str, values: Iterable[int]) -> None:
 
 def _features(known: Capability, dialect: Dialect) -> "list[v1.Feature.ValueType]":
     chats, embeds = known.kind == "chat", known.kind == "embedding" and dialect.embeddings is not None
+    by_tool = known.json_by_tool and known.tools and not known.reasoning_always
     told = {
         v1.FEATURE_COMPLETE: chats,
         v1.FEATURE_STREAM: chats,
         v1.FEATURE_TOOLS: known.tools,
         v1.FEATURE_PARALLEL_TOOLS: known.tools is not False and known.parallel_tools,
-        v1.FEATURE_JSON: known.json_object,
-        v1.FEATURE_JSON_SCHEMA: known.json_schema,
+        v1.FEATURE_JSON: known.json_object or by_tool,
+        v1.FEATURE_JSON_SCHEMA: known.json_schema or by_tool,
         v1.FEATURE_REASONING: known.reasoning,
         v1.FEATURE_LOGPROBS: known.logprobs,
         v1.FEATURE_PROMPT_CACHE: bool(known.prompt_cache),
