@@ -9,6 +9,7 @@ from trunkline_server.core.dialect import Counting, Embeddings, StreamDecoder
 from trunkline_server.core.errors import UpstreamError
 from trunkline_server.core.http import HttpRequest
 from trunkline_server.providers.bedrock.counting import CountTokens
+from trunkline_server.providers.bedrock.embeddings import BedrockEmbeddings
 from trunkline_server.providers.bedrock.errors import error_of
 from trunkline_server.providers.bedrock.pieces import FORMAT
 from trunkline_server.providers.bedrock.request import encode_request
@@ -17,6 +18,7 @@ from trunkline_server.providers.bedrock.stream import ConverseStreamDecoder
 
 __all__ = ["Bedrock"]
 
+_EMBEDDINGS: Final = BedrockEmbeddings()
 _COUNTING: Final = CountTokens()
 
 
@@ -38,7 +40,7 @@ class Bedrock:
     @property
     def embeddings(self) -> Embeddings | None:
         """How vectors are asked for."""
-        return None
+        return _EMBEDDINGS
 
     @property
     def counting(self) -> Counting | None:

@@ -31,6 +31,8 @@ Frame = tuple[bytes, bytes]
 
 _PRELUDE: Final = struct.Struct(">III")
 _CHECKSUM: Final = struct.Struct(">I")
+_LENGTHS: Final = 8
+"""Bytes of the two lengths, before their checksum."""
 _OVERHEAD: Final = _PRELUDE.size + _CHECKSUM.size
 _TRUE, _FALSE, _BYTES, _STRING = 0, 1, 6, 7
 _FIXED: Final[Mapping[int, int]] = {_TRUE: 0, _FALSE: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}
@@ -87,33 +89,29 @@ class EventStreamFraming:
         at, size = 0, len(data)
         need = _PRELUDE.size
         while size - at >= need:
-            total, head = self._prelude(data, at)
+            total, head, checksum = _PRELUDE.unpack_from(data, at)
+            if crc32(data[at : at + _LENGTHS]) != checksum:
+                raise UpstreamMalformed("the provider sent a message of a stream whose head is damaged")
+            self._check(total, head)
             if size - at < total:
                 need = total
                 break
-            frames.append(self._message(data, at, total, head))
+            end = at + total - _CHECKSUM.size
+            # The first checksum is where that of the whole has come to by then.
+            if crc32(data[at + _LENGTHS : end], checksum) != _CHECKSUM.unpack_from(data, end)[0]:
+                raise UpstreamMalformed("the provider sent a message of a stream that is damaged")
+            payload = at + _PRELUDE.size + head
+            frames.append(self._named(data[at + _PRELUDE.size : payload], data[payload:end]))
             at += total
         self._need = need
-        self._rest += data[at:]
+        if at < size:
+            self._rest += data[at:]
 
-    def _prelude(self, data: bytes, at: int) -> tuple[int, int]:
-        """Lengths of the message and of its headers."""
-        total, head, checksum = _PRELUDE.unpack_from(data, at)
-        if crc32(data[at : at + 8]) != checksum:
-            raise UpstreamMalformed("the provider sent a message of a stream whose head is damaged")
+    def _check(self, total: int, head: int) -> None:
         if total > self._limit or head > MAX_HEADERS_BYTES:
             raise UpstreamMalformed(f"the provider sent a message of more than {self._limit} bytes in a stream")
         if total < _OVERHEAD + head:
             raise UpstreamMalformed("the provider sent a message of a stream that is shorter than its parts")
-        return total, head
-
-    def _message(self, data: bytes, at: int, total: int, head: int) -> Frame:
-        end = at + total - _CHECKSUM.size
-        if crc32(memoryview(data)[at:end]) != _CHECKSUM.unpack_from(data, end)[0]:
-            raise UpstreamMalformed("the provider sent a message of a stream that is damaged")
-        body = at + _PRELUDE.size
-        payload = body + head
-        return self._named(data[body:payload], data[payload:end])
 
     def _named(self, head: bytes, payload: bytes) -> Frame:
         if head == self._head and self._name is not None:
