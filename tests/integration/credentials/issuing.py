@@ -3,6 +3,10 @@
 import json
 from urllib.parse import parse_qs, urlsplit
 
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import ReadOnlyCredentials
+
 from tests.fakes.provider import FakeProvider
 
 
@@ -34,3 +38,22 @@ class Tokens:
     def next(self):
         self.count += 1
         return f"{self.prefix}{self.count}"
+
+
+def rightly_signed(request, secret_key, session_token=None):
+    """Whether a request carries the signature that botocore gives what arrived on the wire."""
+    credential, names, signature = (
+        part.partition("=")[2] for part in request.headers["authorization"].split(" ", 1)[1].split(", ")
+    )
+    key, _, region, service, _ = credential.split("/")
+    again = AWSRequest(
+        method=request.method,
+        url=f"http://{request.headers['host']}{request.target}",
+        headers={name: request.headers[name] for name in names.split(";")},
+        data=request.body,
+    )
+    again.context["timestamp"] = request.headers["x-amz-date"]
+    signer = SigV4Auth(ReadOnlyCredentials(key, secret_key, session_token), service, region)
+    return service == "bedrock" and signature == signer.signature(
+        signer.string_to_sign(again, signer.canonical_request(again)), again
+    )

@@ -6,11 +6,9 @@ from functools import partial
 
 import grpc
 import pytest
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import ReadOnlyCredentials
 
 from tests.fakes.provider import FakeProvider, chat, rate_limited, sequence, status
+from tests.integration.credentials.issuing import rightly_signed
 from tests.integration.credentials.presenting import bearer, presenting
 from tests.running import ask, completion, one_provider, reason, running, snapshot_of
 from trunkline import v1
@@ -137,25 +135,11 @@ async def test_a_reload_keeps_the_token(issued):
         assert issued.count == 1
 
 
-async def test_signed_requests_are_taken_by_who_verifies_them(monkeypatch):
+async def test_signed_requests_are_taken_by_who_verifies_them():
     """A provider that signs again what arrived on the wire, with botocore, finds the same signature; no call fails."""
-    keys = ReadOnlyCredentials("AKID", SECRET, "session")
-
-    def expected(request):
-        names = request.headers["authorization"].partition("SignedHeaders=")[2].partition(",")[0].split(";")
-        again = AWSRequest(
-            method=request.method,
-            url=f"http://{request.headers['host']}{request.target}",
-            headers={name: request.headers[name] for name in names},
-            data=request.body,
-        )
-        again.context["timestamp"] = request.headers["x-amz-date"]
-        signer = SigV4Auth(keys, "bedrock", "eu-central-1")
-        return signer.signature(signer.string_to_sign(again, signer.canonical_request(again)), again)
 
     async def script(request, send):
-        given = request.headers["authorization"].rpartition("Signature=")[2]
-        await (chat() if given == expected(request) else status(403))(request, send)
+        await (chat() if rightly_signed(request, SECRET, "session") else status(403))(request, send)
 
     async with FakeProvider(script) as provider, running(one_provider(provider.base_url)) as gateway:
         gateway.app.configuration.use(
