@@ -1,5 +1,6 @@
 """The table of what models can do: how names are understood, which entries win, and how mistakes in it are told."""
 
+import json
 import re
 from dataclasses import replace
 from typing import get_args
@@ -9,6 +10,7 @@ import openai.types
 import openai.types.shared.chat_model
 import pytest
 
+from trunkline_server.config import build, load
 from trunkline_server.config.capabilities import capability_from
 from trunkline_server.config.capability_table import built_in, read_table
 from trunkline_server.config.model_names import canonical
@@ -138,6 +140,26 @@ def test_an_operators_facts_replace_the_tables_one_by_one():
     mute = known("gpt-5-mini", reasoning=False)
     assert (mute.reasoning, mute.efforts, mute.reasoning_controls, mute.default_effort) == (False, (), (), None)
     assert known("my-deployment", input=("text",)) == capability_from({"input": ("text",)})
+
+
+def test_a_slot_of_the_local_model_has_its_share_of_the_context(tmp_path):
+    """Callers are told what one answer may use, and not what all slots have together."""
+    path = tmp_path / "trunkline.yaml"
+    local = {"upstream_model": "smollm2-135m-instruct", "provider": "l"}
+    stated = {**local, "name": "n", "capabilities": {"context_tokens": 99}}
+    path.write_text(
+        json.dumps(
+            {
+                "providers": {"l": {"dialect": "local", "context_tokens": 1024, "slots": 2}},
+                "models": {"m": {"deployments": [local, stated]}},
+            }
+        )
+    )
+    first, second = build(load(path, {})).routes["m"].deployments
+    assert first.capability
+    assert second.capability
+    assert (first.capability.context_tokens, second.capability.context_tokens) == (512, 99)
+    assert first.capability.input == {"text"}
 
 
 @pytest.mark.parametrize("name", sorted({name for rule in built_in().rules for name in rule.match if "*" not in name}))

@@ -61,7 +61,8 @@ class Snapshot:
 def build(document: Document, *, local_model: LocalModelAddress | None = None) -> Snapshot:
     """The snapshot of a document. `local_model`: where the local model listens by now."""
     providers = {name: _provider(name, entry, local_model) for name, entry in document.config.providers.items()}
-    routes = {name: _route(name, entry, providers) for name, entry in document.config.models.items()}
+    rooms = {name: _room(entry) for name, entry in document.config.providers.items()}
+    routes = {name: _route(name, entry, providers, rooms) for name, entry in document.config.models.items()}
     return Snapshot(
         version=document.version,
         providers=MappingProxyType(providers),
@@ -102,7 +103,9 @@ def _local(name: str, entry: schema.LocalEntry, address: LocalModelAddress | Non
     )
 
 
-def _route(model: str, entry: schema.ModelEntry, providers: Mapping[str, Provider]) -> Route:
+def _route(
+    model: str, entry: schema.ModelEntry, providers: Mapping[str, Provider], rooms: Mapping[str, Mapping[str, int]]
+) -> Route:
     tiers: dict[int, list[Deployment]] = {}
     for each in entry.deployments:
         deployment = Deployment(
@@ -112,20 +115,23 @@ def _route(model: str, entry: schema.ModelEntry, providers: Mapping[str, Provide
             region=each.region,
             weight=each.weight,
             tier=each.tier,
-            capability=_capability(each, providers[each.provider]),
+            capability=_capability(each, providers[each.provider], rooms[each.provider]),
         )
         tiers.setdefault(each.tier, []).append(deployment)
     return Route(model=model, description=entry.description, tiers=tuple(tuple(tiers[tier]) for tier in sorted(tiers)))
 
 
-def _capability(entry: schema.DeploymentEntry, provider: Provider) -> Capability | None:
-    if entry.capabilities is None:
+def _room(entry: schema.ProviderEntry) -> Mapping[str, int]:
+    """What a provider's entry says of all its models: llama.cpp gives each slot its share of the context."""
+    return {"context_tokens": entry.context_tokens // entry.slots} if isinstance(entry, schema.LocalEntry) else {}
+
+
+def _capability(entry: schema.DeploymentEntry, provider: Provider, room: Mapping[str, int]) -> Capability | None:
+    stated = entry.capabilities.facts if entry.capabilities else {}
+    if not stated and not room:
         return _known(entry.upstream_model, provider.dialect, provider.endpoint.host)
     return built_in().find(
-        entry.upstream_model,
-        dialect=provider.dialect,
-        host=provider.endpoint.host,
-        own=entry.capabilities.facts,
+        entry.upstream_model, dialect=provider.dialect, host=provider.endpoint.host, own={**room, **stated}
     )
 
 
