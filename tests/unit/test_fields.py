@@ -15,6 +15,7 @@ from google.protobuf.message import Message
 
 from tests.golden.folders import find
 from trunkline import v1
+from trunkline_server.core.capability import Capability
 from trunkline_server.core.deployment import Deployment
 from trunkline_server.core.errors import CapabilityMissing, InvalidRequest
 from trunkline_server.providers.dialects import DIALECTS
@@ -181,7 +182,7 @@ def _deployments() -> Iterator[tuple[str, Deployment]]:
 
 
 DEPLOYMENTS: Final = dict(_deployments())
-DEPLOYMENTS["newer openai"] = replace(DEPLOYMENTS["openai"], upstream_model="gpt-5.6-mini")
+DEPLOYMENTS["newer openai"] = replace(DEPLOYMENTS["openai"], capability=Capability(prompt_cache=("breakpoints",)))
 
 
 def made_by(deployment: Deployment, request: v1.CompleteRequest) -> v1.CompleteRequest:

@@ -9,6 +9,7 @@ import pytest
 from tests.golden.folders import DEPLOYMENT, DIALECT
 from tests.golden.judges.openai import judge_chat
 from trunkline import v1
+from trunkline_server.core.capability import Capability
 from trunkline_server.core.deployment import Deployment
 from trunkline_server.core.dialect import Dialect
 from trunkline_server.core.errors import CapabilityMissing, GatewayError, ProviderOptionRefused
@@ -19,7 +20,11 @@ from trunkline_server.providers.openai.dialect import OpenAI
 from trunkline_server.providers.openai.quirks import Quirks
 
 OPEN = replace(DEPLOYMENT, provider=replace(DEPLOYMENT.provider, allow_provider_options=True))
-NEWER = replace(DEPLOYMENT, upstream_model="gpt-5.6-mini")
+NEWER = replace(
+    DEPLOYMENT,
+    upstream_model="gpt-5.6-mini",
+    capability=Capability(prompt_cache=("automatic", "breakpoints", "key")),
+)
 LOCAL = replace(DEPLOYMENT, provider=replace(DEPLOYMENT.provider, name="local", dialect="local"), upstream_model="smol")
 LOCAL_DIALECT = DIALECTS["local"]
 OPEN_LOCAL = replace(LOCAL, provider=replace(LOCAL.provider, allow_provider_options=True))
@@ -327,7 +332,7 @@ def test_tools_of_a_shape_unknown() -> None:
 
 
 def test_cache_hints_on_newer_models() -> None:
-    """From GPT-5.6 on, cache marks are breakpoints and the time to live an option."""
+    """Where a model is known to take breakpoints, cache marks are those and the time to live an option."""
     half_an_hour, day = v1.CacheMark(), v1.CacheMark()
     half_an_hour.ttl.seconds, day.ttl.seconds = 1800, 86400
     result = v1.Block(tool_result=v1.ToolResult(tool_call_id="1", blocks=[text("t")]), cache_mark=half_an_hour)
@@ -349,12 +354,12 @@ def test_cache_hints_on_newer_models() -> None:
     assert set(made.left_out) == {"messages[2].blocks[0].cache_mark", "tools[0].cache_mark"}
 
 
-@pytest.mark.parametrize("model", ["gpt-4o", "gpt-5.5-pro", "gpt-35-turbo", "o3", "mistral-large"])
-def test_cache_hints_on_older_models(model: str) -> None:
-    """Models that know no breakpoints get none: a hint must not cost the call."""
+@pytest.mark.parametrize("capability", [None, Capability(), Capability(prompt_cache=("automatic", "key"))])
+def test_cache_hints_on_older_models(capability: Capability | None) -> None:
+    """Models that are not known to take breakpoints get none: a hint must not cost the call."""
     request = asking(turn(v1.ROLE_SYSTEM, text("s", cache_mark=MARK)))
     request.cache.ttl.seconds = 60
-    body, left_out = sent(request, replace(DEPLOYMENT, upstream_model=model))
+    body, left_out = sent(request, replace(DEPLOYMENT, capability=capability))
     assert body["messages"][0]["content"] == "s"
     assert left_out == ("cache.ttl", "messages[0].blocks[0].cache_mark")
 
@@ -537,7 +542,7 @@ def test_local_model_takes_text_only(request_: v1.CompleteRequest, field: str) -
     assert field_of(refused(request_, LOCAL, LOCAL_DIALECT)) == field
 
 
-MODES = OpenAI(Quirks(tool_choice_objects=False, media=frozenset({"pictures"})))
+MODES = OpenAI(Quirks(tool_choices=frozenset({"auto", "none", "required"}), media=frozenset({"pictures"})))
 """Servers that know the modes of tool_choice only, and pictures of all media."""
 
 

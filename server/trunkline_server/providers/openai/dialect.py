@@ -8,6 +8,7 @@ from trunkline_server.core.deployment import Deployment
 from trunkline_server.core.dialect import Counting, Embeddings, StreamDecoder
 from trunkline_server.core.errors import UpstreamError
 from trunkline_server.core.http import HttpRequest
+from trunkline_server.providers.openai.embeddings import OpenAIEmbeddings
 from trunkline_server.providers.openai.errors import error_of
 from trunkline_server.providers.openai.quirks import Quirks
 from trunkline_server.providers.openai.request import encode_request
@@ -22,10 +23,11 @@ _OWN: Final = Quirks()
 class OpenAI:
     """OpenAI's chat completions. A near-twin is one with other quirks; what these can't say overrides a verb."""
 
-    __slots__ = ("_quirks",)
+    __slots__ = ("_embeddings", "_quirks")
 
     def __init__(self, quirks: Quirks = _OWN) -> None:
         self._quirks = quirks
+        self._embeddings = OpenAIEmbeddings(quirks.name, quirks.vectors) if quirks.vectors else None
 
     @property
     def name(self) -> str:
@@ -34,13 +36,13 @@ class OpenAI:
 
     @property
     def format(self) -> str:
-        """Near-twins share the wire format, so blocks of one may be replayed to another."""
-        return "openai"
+        """Near-twins share OpenAI's unless something of their answers can be sent back to them alone."""
+        return self._quirks.format
 
     @property
     def embeddings(self) -> Embeddings | None:
         """How vectors are asked for."""
-        return None
+        return self._embeddings
 
     @property
     def counting(self) -> Counting | None:
@@ -61,4 +63,4 @@ class OpenAI:
 
     def decode_error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
         """The failure that an answer tells of. Never raises."""
-        return error_of(status, headers, body)
+        return error_of(status, headers, body, self._quirks)

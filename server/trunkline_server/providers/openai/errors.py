@@ -10,10 +10,12 @@ then the status.
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Final
 
 import msgspec
 
+from trunkline_server.core import errors as kinds
 from trunkline_server.core.errors import (
     ContextLengthExceeded,
     UpstreamAuthFailed,
@@ -27,8 +29,11 @@ from trunkline_server.core.errors import (
     UpstreamRejected,
 )
 from trunkline_server.providers.failure import MAX_FOREIGN_BYTES, failure, kind_of_status, parameter, retry_after, word
+from trunkline_server.providers.openai.quirks import Quirks
 
-__all__ = ["error_of", "reported_error"]
+__all__ = ["broken_reason", "error_of", "reported_error"]
+
+_OWN: Final = Quirks()
 
 _MAX_DEPTH: Final = 4
 """How many wrappings of an error object are opened."""
@@ -85,12 +90,13 @@ class _Report:
 
     def __init__(self, body: bytes) -> None:
         error = _innermost(_json(body))
-        self.code = word(error.get("code"))
+        code = error.get("code") if error.get("code") is not None else error.get("status_code")
+        self.code = word(code)
         self.type = word(error.get("type")) or word(error.get("status"))
-        self.number = _number(error.get("code"))
+        self.number = _number(code)
         """A numeric code, which is an HTTP status where servers send one."""
         self.param = _param(error)
-        message = error.get("message") or error.get("msg") or error.get("detail")
+        message = error.get("message") or error.get("msg") or error.get("detail") or error.get("status_msg")
         self.message = message if isinstance(message, str) else body[: 2 * MAX_FOREIGN_BYTES].decode("utf-8", "replace")
         metadata = error.get("metadata")
         self.flagged = isinstance(metadata, dict) and ("flagged_input" in metadata or "reasons" in metadata)
@@ -102,20 +108,33 @@ class _Report:
         return self.code if self.code and not self.code.isdigit() else self.type or self.code
 
 
-def error_of(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
+def error_of(status: int, headers: Mapping[str, str], body: bytes, quirks: Quirks = _OWN) -> UpstreamError:
     """The failure that an answer with this status tells of."""
     report = _Report(body)
-    kind = _kind(report, status) or kind_of_status(status)
+    kind = _kind(report, status, quirks) or kind_of_status(status)
     return _failure(kind, report, status, retry_after_s=retry_after(headers, _RESETS))
 
 
-def reported_error(body: bytes) -> UpstreamError:
+def reported_error(body: bytes, quirks: Quirks = _OWN) -> UpstreamError:
     """The failure that an error object inside an answer with status 200 tells of."""
     report = _Report(body)
-    kind = _kind(report, report.number) or _BY_TYPE.get(report.type.lower())
+    kind = _kind(report, report.number, quirks) or _BY_TYPE.get(report.type.lower())
     if kind is None:
         kind = kind_of_status(report.number) if report.number in _STATUSES else UpstreamFailed
     return _failure(kind, report, 200, retry_after_s=None)
+
+
+def broken_reason(reason: str, quirks: Quirks) -> UpstreamError | None:
+    """The failure that a finish reason stands for; None for the end of an answer."""
+    for theirs, kind in quirks.failures:
+        if theirs == reason:
+            return failure(getattr(kinds, kind), status=200, code=word(reason))
+    return None
+
+
+@cache
+def _own_codes(quirks: Quirks) -> Mapping[str, type[UpstreamError]]:
+    return {code: getattr(kinds, kind) for code, kind in quirks.error_codes}
 
 
 def _failure(kind: type[UpstreamError], report: _Report, status: int, *, retry_after_s: float | None) -> UpstreamError:
@@ -129,8 +148,10 @@ def _failure(kind: type[UpstreamError], report: _Report, status: int, *, retry_a
     )
 
 
-def _kind(report: _Report, status: int) -> type[UpstreamError] | None:
-    kind = _BY_CODE.get(report.code.lower()) or _BY_CODE.get(report.type.lower())
+def _kind(report: _Report, status: int, quirks: Quirks) -> type[UpstreamError] | None:
+    own = _own_codes(quirks)
+    kind = own.get(report.code) or own.get(report.type)
+    kind = kind or _BY_CODE.get(report.code.lower()) or _BY_CODE.get(report.type.lower())
     if kind is None and report.flagged:
         return UpstreamContentPolicy
     if kind is None and (status in _CLIENT_ERRORS or not status) and _CONTEXT_WORDS.search(report.message.lower()):

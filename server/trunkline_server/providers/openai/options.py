@@ -50,7 +50,7 @@ _NOT_FOR_CALLERS: Final = frozenset(
 @cache
 def refused_members(quirks: Quirks) -> frozenset[str]:
     """Members that no caller may set where the servers are like this."""
-    written = {"reasoning_effort": quirks.reasoning_effort, "prompt_cache_key": quirks.cache_key}
-    written["prompt_cache_options"] = quirks.cache_breakpoints_since is not None
-    own = {member for member, is_written in written.items() if is_written}
-    return _WRITTEN | _NOT_FOR_CALLERS | quirks.sampling | own
+    written = {quirks.seed, quirks.cache_key, *(name for name, _ in quirks.fixed), *quirks.reasoning.members}
+    if quirks.cache_marks == "prompt_cache_breakpoint":
+        written.add("prompt_cache_options")
+    return _WRITTEN | _NOT_FOR_CALLERS | quirks.sampling | quirks.refused_options | written

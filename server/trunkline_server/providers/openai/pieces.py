@@ -12,17 +12,20 @@ from trunkline_server.core.errors import UpstreamMalformed
 from trunkline_server.providers.counts import count_of
 from trunkline_server.providers.offsets import TextOffsets
 from trunkline_server.providers.openai.quirks import Quirks
-from trunkline_server.providers.openai.wire import Choice, Message, Token, ToolCall
+from trunkline_server.providers.openai.thoughts import Thought, thought_of
+from trunkline_server.providers.openai.wire import Answer, Choice, Message, Token, ToolCall
 
 __all__ = [
     "arguments_of",
-    "audio_bytes",
     "audio_type",
     "citation_of",
     "ending_of",
+    "media_bytes",
     "name_of",
+    "picture_of",
     "reasoning_of",
-    "text_of",
+    "sources_of",
+    "thoughts_of",
     "token_logprobs",
     "usage_of",
 ]
@@ -31,6 +34,10 @@ _MPEG_FRAMES: Final = (b"\xff\xfb", b"\xff\xfa", b"\xff\xf3", b"\xff\xf2")
 """First bytes of layer III frames, with and without a checksum, of MPEG 1 and 2 (ISO/IEC 11172-3, 2.4.1.3)."""
 _MAX_WORD: Final = 256
 """Longest native finish reason and stop sequence that is passed on, in characters; the rest is cut."""
+
+MAX_SOURCES: Final = 256
+"""Most sources of an answer as a whole; those after are left away."""
+MAX_COUNT: Final = (1 << 63) - 1
 
 _FINISH_REASONS: Final[Mapping[str, "v1.FinishReason.ValueType"]] = {
     "stop": v1.FINISH_REASON_STOP,
@@ -43,22 +50,9 @@ _INPUT_KINDS: Final = (
     ("text_tokens", v1.MODALITY_TEXT),
     ("image_tokens", v1.MODALITY_IMAGE),
     ("audio_tokens", v1.MODALITY_AUDIO),
+    ("video_tokens", v1.MODALITY_VIDEO),
 )
 _OUTPUT_KINDS: Final = (("text_tokens", v1.MODALITY_TEXT), ("audio_tokens", v1.MODALITY_AUDIO))
-
-
-def text_of(message: Message) -> tuple[str | None, str | None]:
-    """Text and refusal of a message or a piece of one; content may come as a list of parts."""
-    content = message.content
-    if content is None or isinstance(content, str):
-        return content, message.refusal
-    texts = [part["text"] for part in content if _has_text(part, "text")]
-    refusals = [part["refusal"] for part in content if _has_text(part, "refusal")]
-    return "".join(texts), "".join([message.refusal or "", *refusals])
-
-
-def _has_text(part: Any, kind: str) -> bool:
-    return isinstance(part, dict) and part.get("type") == kind and isinstance(part.get(kind), str)
 
 
 def reasoning_of(message: Message) -> str:
@@ -66,6 +60,24 @@ def reasoning_of(message: Message) -> str:
     if message.reasoning_content:
         return message.reasoning_content
     return message.reasoning if isinstance(message.reasoning, str) else ""
+
+
+def thoughts_of(message: Message) -> list[Thought]:
+    """The thoughts that came as objects; what `reasoning_of` gives is the same text again."""
+    items = message.reasoning_details or message.thinking_blocks
+    return [thought for thought in map(thought_of, items) if thought] if items else []
+
+
+def picture_of(item: Any) -> v1.Media | None:
+    """A picture that the model drew; None for what is none. Raises UpstreamMalformed."""
+    image = item.get("image_url") if isinstance(item, dict) else None
+    url = image.get("url") if isinstance(image, dict) else None
+    if not isinstance(url, str):
+        return None
+    head, comma, data = url.partition(",")
+    if not head.startswith("data:") or not comma:
+        return v1.Media(uri=url)
+    return v1.Media(mime_type=head[5:].partition(";")[0], data=media_bytes(data))
 
 
 def name_of(call: ToolCall) -> str:
@@ -100,10 +112,13 @@ def token_logprobs(tokens: Iterable[Token]) -> list[v1.TokenLogprob]:
     ]
 
 
-def usage_of(wire: Any, source: "v1.UsageSource.ValueType" = v1.USAGE_SOURCE_PROVIDER) -> v1.Usage | None:
+def usage_of(
+    wire: Any, quirks: Quirks, source: "v1.UsageSource.ValueType" = v1.USAGE_SOURCE_PROVIDER
+) -> v1.Usage | None:
     """The provider's counts; None if it told none. A number that is no count is not known.
 
-    OpenAI's own convention: prompt tokens include cached ones, completion tokens include reasoning.
+    OpenAI's own convention: prompt tokens include cached ones, completion tokens include reasoning. Where completion
+    tokens don't (Quirks.reasoning_tokens), the output is the sum.
     """
     if not isinstance(wire, dict):
         return None
@@ -113,20 +128,46 @@ def usage_of(wire: Any, source: "v1.UsageSource.ValueType" = v1.USAGE_SOURCE_PRO
     if (count := count_of(wire, "completion_tokens")) is not None:
         usage.output_tokens, usage.output_source = count, source
     _add_details(usage, wire)
+    thought = usage.reasoning_output_tokens
+    if thought and usage.HasField("output_tokens") and _reasons_outside(usage, wire, quirks):
+        usage.output_tokens = min(usage.output_tokens + thought, MAX_COUNT)
     return usage if usage.ListFields() else None
+
+
+def _reasons_outside(usage: v1.Usage, wire: dict[str, Any], quirks: Quirks) -> bool:
+    if quirks.reasoning_tokens == "by_total":
+        total = count_of(wire, "total_tokens")
+        return total == usage.input_tokens + usage.output_tokens + usage.reasoning_output_tokens
+    return quirks.reasoning_tokens == "outside"
+
+
+def _first_count(*places: tuple[Any, str]) -> int | None:
+    for wire, name in places:
+        if (count := count_of(wire, name)) is not None:
+            return count
+    return None
 
 
 def _add_details(usage: v1.Usage, wire: dict[str, Any]) -> None:
     prompt, completion = wire.get("prompt_tokens_details"), wire.get("completion_tokens_details")
-    cached = count_of(prompt, "cached_tokens")
-    if cached is None:
-        cached = count_of(wire, "prompt_cache_hit_tokens")  # DeepSeek
+    cached = _first_count(
+        (prompt, "cached_tokens"),
+        (wire, "prompt_cache_hit_tokens"),  # DeepSeek
+        (wire, "cached_tokens"),  # Moonshot
+        (wire, "cache_read_input_tokens"),  # LiteLLM, Databricks
+    )
     if cached is not None:
         usage.cache_read_input_tokens = cached
-    if (count := count_of(prompt, "cache_write_tokens")) is not None:
-        usage.cache_write_input_tokens = count
-    if (count := count_of(completion, "reasoning_tokens")) is not None:
-        usage.reasoning_output_tokens = count
+    written = _first_count(
+        (prompt, "cache_write_tokens"),
+        (prompt, "cache_creation_input_tokens"),  # Alibaba
+        (wire, "cache_creation_input_tokens"),  # LiteLLM, Databricks
+    )
+    if written is not None:
+        usage.cache_write_input_tokens = written
+    thought = _first_count((completion, "reasoning_tokens"), (wire, "reasoning_tokens"))  # Perplexity, SGLang
+    if thought is not None:
+        usage.reasoning_output_tokens = thought
     for name, modality in _INPUT_KINDS:
         if count := count_of(prompt, name):
             usage.input_by_modality.add(modality=modality, tokens=count)
@@ -168,6 +209,24 @@ def _matched_stop(choice: Choice) -> str:
     return ""
 
 
+def sources_of(answer: Answer) -> list[v1.Citation]:
+    """Sources of the answer as a whole; the texts refer to them by their numbers, from 1."""
+    results = answer.search_results if isinstance(answer.search_results, list) else []
+    made = [
+        v1.Citation(uri=_text(item, "url"), title=_text(item, "title"), cited_text=_text(item, "snippet"))
+        for item in results
+        if _text(item, "url")
+    ]
+    if made or not isinstance(answer.citations, list):
+        return made[:MAX_SOURCES]
+    return [v1.Citation(uri=item) for item in answer.citations if isinstance(item, str)][:MAX_SOURCES]
+
+
+def _text(item: Any, name: str) -> str:
+    value = item.get(name) if isinstance(item, dict) else None
+    return value if isinstance(value, str) else ""
+
+
 def citation_of(annotation: Any, offsets: TextOffsets | None) -> v1.Citation | None:
     """A source. Offsets are set where `offsets` is given and has them; None for annotations of other kinds.
 
@@ -184,12 +243,12 @@ def citation_of(annotation: Any, offsets: TextOffsets | None) -> v1.Citation | N
     return citation
 
 
-def audio_bytes(data: str) -> bytes:
-    """Sound from base64. Raises UpstreamMalformed."""
+def media_bytes(data: str) -> bytes:
+    """Sound or a picture from base64. Raises UpstreamMalformed."""
     try:
         return b64decode(data, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise UpstreamMalformed("the provider sent sound that is not base64") from error
+        raise UpstreamMalformed("the provider sent media that is not base64") from error
 
 
 def audio_type(head: bytes) -> str:

@@ -8,7 +8,6 @@
 Source of the format: the request types of the `openai` package, 3.54.
 """
 
-import re
 from typing import Any, Final
 
 import msgspec
@@ -21,6 +20,7 @@ from trunkline_server.providers.jsontext import embedded
 from trunkline_server.providers.openai.messages import Messages
 from trunkline_server.providers.openai.options import refused_members
 from trunkline_server.providers.openai.quirks import Quirks
+from trunkline_server.providers.openai.reasoning import add_reasoning
 from trunkline_server.providers.openai.tools import Tools
 from trunkline_server.providers.options import extra_members
 from trunkline_server.providers.refusal import missing
@@ -29,17 +29,7 @@ __all__ = ["encode_request"]
 
 _ENCODER: Final = msgspec.json.Encoder()
 
-_EFFORTS: Final = {
-    v1.REASONING_EFFORT_NONE: "none",
-    v1.REASONING_EFFORT_MINIMAL: "minimal",
-    v1.REASONING_EFFORT_LOW: "low",
-    v1.REASONING_EFFORT_MEDIUM: "medium",
-    v1.REASONING_EFFORT_HIGH: "high",
-    v1.REASONING_EFFORT_XHIGH: "xhigh",
-    v1.REASONING_EFFORT_MAX: "max",
-}
-
-_GPT: Final = re.compile(r"gpt-(\d)(?:\.(\d{1,3}))?(?:-|$)")
+_MARKED: Final = frozenset({"marks", "breakpoints"})
 
 
 def encode_request(request: v1.CompleteRequest, deployment: Deployment, quirks: Quirks, *, stream: bool) -> HttpRequest:
@@ -57,7 +47,9 @@ def encode_request(request: v1.CompleteRequest, deployment: Deployment, quirks: 
     body = _body(request, deployment, quirks, left_out)
     if stream:
         body["stream"] = True
-        body["stream_options"] = {"include_usage": True}
+        if quirks.stream_options:
+            body["stream_options"] = {"include_usage": True}
+    body.update(quirks.fixed)
     body.update(extra)
     return HttpRequest(
         method="POST",
@@ -70,20 +62,20 @@ def encode_request(request: v1.CompleteRequest, deployment: Deployment, quirks: 
 
 
 def _body(request: v1.CompleteRequest, deployment: Deployment, quirks: Quirks, left_out: list[str]) -> dict[str, Any]:
-    breakpoints = _takes_breakpoints(deployment.upstream_model, quirks)
+    mark = cache_mark(deployment, quirks)
     tools = Tools(request, quirks)
-    messages = Messages(quirks, deployment.provider.name, breakpoints=breakpoints, custom_tools=tools.custom)
+    messages = Messages(quirks, deployment.provider.name, mark=mark, custom_tools=tools.custom)
     messages.write(request.messages)
     body: dict[str, Any] = {"model": deployment.upstream_model, "messages": messages.wire}
     body.update(tools.members)
     if request.HasField("response_format"):
-        _add_format(body, request.response_format)
+        _add_format(body, request.response_format, quirks)
     if request.HasField("sampling"):
         _add_sampling(body, request.sampling, quirks)
     if request.HasField("reasoning"):
-        _add_reasoning(body, request.reasoning, quirks, left_out)
+        add_reasoning(body, request.reasoning, deployment.capability, quirks.reasoning, left_out)
     if request.HasField("cache"):
-        _add_cache(body, request.cache, quirks, left_out, breakpoints=breakpoints)
+        _add_cache(body, request.cache, quirks, left_out, mark=mark)
     _add_bounds(body, request, deployment.provider, quirks)
     # Those of messages last: a replayed conversation may have many, and whoever shows them shows the first.
     left_out += tools.left_out
@@ -99,18 +91,27 @@ def _add_bounds(body: dict[str, Any], request: v1.CompleteRequest, provider: Pro
             raise missing("stop", f"this provider takes at most {quirks.max_stop} stop sequences")
         body["stop"] = list(request.stop)
     if request.HasField("seed"):
-        body["seed"] = request.seed
+        if not quirks.seed:
+            raise missing("seed", "this provider takes no seed; leave it out")
+        body[quirks.seed] = request.seed
     if request.HasField("logprobs"):
+        if not quirks.logprobs:
+            raise missing("logprobs", "this provider gives no log probabilities; leave it out")
         body["logprobs"] = True
         if request.logprobs.HasField("top"):
             body["top_logprobs"] = request.logprobs.top
 
 
-def _add_format(body: dict[str, Any], form: v1.ResponseFormat) -> None:
+def _add_format(body: dict[str, Any], form: v1.ResponseFormat, quirks: Quirks) -> None:
     kind = form.WhichOneof("kind")
     if kind == "json":
-        body["response_format"] = {"type": "json_object"}
+        body["response_format"] = _any_json(quirks)
     elif kind == "json_schema":
+        if "json_schema" not in quirks.formats:
+            how = (
+                "ask for json, and write the schema into the prompt" if quirks.formats else "describe it in the prompt"
+            )
+            raise missing("response_format.json_schema", f"this provider can't be held to a schema; {how}")
         wanted = form.json_schema
         schema: dict[str, Any] = {"name": wanted.name}
         if wanted.description:
@@ -121,6 +122,14 @@ def _add_format(body: dict[str, Any], form: v1.ResponseFormat) -> None:
         body["response_format"] = {"type": "json_schema", "json_schema": schema}
 
 
+def _any_json(quirks: Quirks) -> dict[str, Any]:
+    if "json_object" in quirks.formats:
+        return {"type": "json_object"}
+    if "json_schema" in quirks.formats:
+        return {"type": "json_schema", "json_schema": {"name": "answer", "schema": {"type": "object"}}}
+    raise missing("response_format.json", "this provider can't be held to JSON; ask for it in the prompt")
+
+
 def _add_sampling(body: dict[str, Any], sampling: v1.Sampling, quirks: Quirks) -> None:
     for field, value in sampling.ListFields():
         if field.name not in quirks.sampling:
@@ -129,38 +138,29 @@ def _add_sampling(body: dict[str, Any], sampling: v1.Sampling, quirks: Quirks) -
         body[field.name] = value
 
 
-def _add_reasoning(body: dict[str, Any], reasoning: v1.ReasoningConfig, quirks: Quirks, left_out: list[str]) -> None:
-    if effort := _EFFORTS.get(reasoning.effort):
-        if quirks.reasoning_effort:
-            body["reasoning_effort"] = effort
-        else:
-            left_out.append("reasoning.effort")
-    if reasoning.HasField("budget_tokens"):
-        left_out.append("reasoning.budget_tokens")
-    if reasoning.summary not in (v1.REASONING_SUMMARY_UNSPECIFIED, v1.REASONING_SUMMARY_NONE):
-        left_out.append("reasoning.summary")
-
-
-def _add_cache(
-    body: dict[str, Any], cache: v1.CacheConfig, quirks: Quirks, left_out: list[str], *, breakpoints: bool
-) -> None:
+def _add_cache(body: dict[str, Any], cache: v1.CacheConfig, quirks: Quirks, left_out: list[str], *, mark: str) -> None:
     if cache.key:
         if quirks.cache_key:
-            body["prompt_cache_key"] = cache.key
+            body[quirks.cache_key] = cache.key
         else:
             left_out.append("cache.key")
     if cache.HasField("ttl"):
-        if breakpoints:
+        if mark == "prompt_cache_breakpoint":
             body["prompt_cache_options"] = {"ttl": "30m"}  # the one time on offer
         else:
             left_out.append("cache.ttl")
 
 
-def _takes_breakpoints(model: str, quirks: Quirks) -> bool:
-    if quirks.cache_breakpoints_since is None:
-        return False
-    version = _GPT.match(model)
-    return version is not None and (int(version[1]), int(version[2] or 0)) >= quirks.cache_breakpoints_since
+def cache_mark(deployment: Deployment, quirks: Quirks) -> str:
+    """The member that marks a part for the cache; empty where there is none.
+
+    A hint must not cost the call: models that know no breakpoints refuse them, so that only those get them of which it
+    is known. Other marks are passed over by models that can't heed them.
+    """
+    known = deployment.capability.prompt_cache if deployment.capability else None
+    if known is None:
+        return quirks.cache_marks if quirks.cache_marks != "prompt_cache_breakpoint" else ""
+    return "" if _MARKED.isdisjoint(known) else quirks.cache_marks
 
 
 def _authorization(provider: Provider) -> dict[str, str]:

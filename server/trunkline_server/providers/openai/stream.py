@@ -15,51 +15,41 @@ its transcript grow side by side and are stopped at the end, because pieces of o
     no block --piece--> call | sound | transcript --[DONE]--> stopped
 """
 
-from collections import deque
-from typing import Final
+from typing import Any, Final
+
+import msgspec
 
 from trunkline import v1
 from trunkline_server.core.deployment import Deployment
-from trunkline_server.core.errors import UpstreamBroken, UpstreamError, UpstreamMalformed
-from trunkline_server.providers.events import MAX_BLOCKS, too_many_blocks
+from trunkline_server.core.errors import UpstreamMalformed
+from trunkline_server.providers.decoder import AnswerDecoder, broken_off
+from trunkline_server.providers.events import MAX_BLOCKS, AnswerEvents, OpenBlock, too_many_blocks
 from trunkline_server.providers.framing.sse import SseFraming
-from trunkline_server.providers.jsontext import is_json
 from trunkline_server.providers.offsets import TextOffsets
-from trunkline_server.providers.openai.errors import reported_error
+from trunkline_server.providers.openai.errors import broken_reason, reported_error
 from trunkline_server.providers.openai.pieces import (
     arguments_of,
-    audio_bytes,
     audio_type,
     citation_of,
     ending_of,
+    media_bytes,
     name_of,
+    picture_of,
     reasoning_of,
-    text_of,
+    sources_of,
+    thoughts_of,
     token_logprobs,
     usage_of,
 )
 from trunkline_server.providers.openai.quirks import Quirks
-from trunkline_server.providers.openai.response import call_id, origin_of
+from trunkline_server.providers.openai.response import call_id
+from trunkline_server.providers.openai.thoughts import PARTS, Thought, part_type, thought_of
 from trunkline_server.providers.openai.wire import Audio, Choice, Chunk, Message, Token, ToolCall, decode_chunk
 
-__all__ = ["MAX_ANSWER_BYTES", "ChatStreamDecoder"]
+__all__ = ["ChatStreamDecoder"]
 
-MAX_ANSWER_BYTES: Final = 64 << 20
 MAX_NAMELESS_BYTES: Final = 64 << 10
 """Arguments of a tool call that wait for its name."""
-
-
-class _Block:
-    """A block that was started and not stopped."""
-
-    __slots__ = ("arguments", "done", "index", "kind")
-
-    def __init__(self, kind: str, index: int) -> None:
-        self.kind = kind
-        self.index = index
-        self.done = False
-        self.arguments = bytearray()
-        """All arguments of a tool call, to tell at its end whether they are JSON."""
 
 
 class _Call:
@@ -71,119 +61,83 @@ class _Call:
         self.number = number
         self.id = ""
         self.waiting = bytearray()
-        self.block: _Block | None = None
+        self.block: OpenBlock | None = None
 
 
-class ChatStreamDecoder:
+class ChatStreamDecoder(AnswerDecoder):
     """One streamed answer."""
 
     def __init__(self, deployment: Deployment, quirks: Quirks) -> None:
-        self._deployment = deployment
+        super().__init__(SseFraming(), AnswerEvents(deployment, quirks.format))
         self._quirks = quirks
-        self._framing = SseFraming()
-        self._failure: UpstreamError | None = None
-        self._closed = False
-        """True after [DONE]: what follows is ignored."""
-        self._finished = False
-        self._started = False
-        self._size = 0
         self._response_id = ""
         self._model = ""
-        self._origin = v1.Origin()
         self._usage: object = None
         self._ending: Choice | None = None
         """The choice that gave the finish reason."""
-        self._blocks = 0
-        self._open: deque[_Block] = deque()
-        self._current: _Block | None = None
+        self._sources: Chunk | None = None
+        """The last chunk that named sources: each names them all."""
+        self._kind = ""
+        """What `_current` is: text, refusal or reasoning."""
+        self._current: OpenBlock | None = None
         """The text, refusal or reasoning that grows."""
-        self._sound: _Block | None = None
-        self._transcript: _Block | None = None
+        self._thought: Thought | None = None
+        """The thought that grows in `_current`, if it came as an object."""
+        self._sound: OpenBlock | None = None
+        self._transcript: OpenBlock | None = None
         self._sound_rest = ""
         self._calls: dict[int, _Call] = {}
         self._call_count = 0
         self._last_call = 0
         self._refused = False
-        self._text_block: _Block | None = None
+        self._text_block: OpenBlock | None = None
         self._offsets: TextOffsets | None = None
         """Offsets in the one text block; None before it and once there is a second."""
 
     @property
     def usage(self) -> v1.Usage | None:
         """What the provider has reported; PARTIAL until it gave a finish reason."""
-        return usage_of(self._usage, v1.USAGE_SOURCE_PROVIDER if self._ending else v1.USAGE_SOURCE_PARTIAL)
+        source = v1.USAGE_SOURCE_PROVIDER if self._ending else v1.USAGE_SOURCE_PARTIAL
+        return usage_of(self._usage, self._quirks, source)
 
     @property
     def ending(self) -> bool:
         """Whether the provider gave a finish reason."""
         return self._ending is not None
 
-    def feed(self, data: bytes) -> list[v1.StreamEvent]:
-        """Events that these bytes complete. Raises UpstreamError."""
-        if self._failure:
-            raise self._failure
-        events: list[v1.StreamEvent] = []
-        if self._closed or not data:
-            return events
-        try:
-            for name, payload in self._framing.feed(data):
-                self._take(name, payload, events)
-        except UpstreamError as error:
-            self._failure = error
-            if not events:
-                raise
-        return events
-
-    def end(self) -> list[v1.StreamEvent]:
-        """Events that the end completes. Raises UpstreamBroken if the answer is not whole."""
-        if self._failure:
-            raise self._failure
-        events: list[v1.StreamEvent] = []
-        if not self._closed:
-            self._take_rest(events)
-        if not self._finished:
-            if self._ending is None:
-                raise _broken()
-            self._finish(events)
-        return events
-
-    def _take_rest(self, events: list[v1.StreamEvent]) -> None:
-        for name, payload in self._framing.end():
-            try:
-                self._take(name, payload, events)
-            except UpstreamMalformed:
-                return  # cut in the middle of an event: not the answer's end, whatever else is known
-
-    def _take(self, name: bytes, payload: bytes, events: list[v1.StreamEvent]) -> None:
-        if self._closed:
-            return
-        self._size += len(payload)
-        if self._size > MAX_ANSWER_BYTES:
-            raise UpstreamMalformed(f"the provider sent an answer of more than {MAX_ANSWER_BYTES} bytes")
+    def take(self, name: bytes, payload: bytes) -> None:
+        """One event of the stream. Raises UpstreamError."""
         if payload[:1] != b"{":
             payload = payload.strip()
             if payload == b"[DONE]":
-                self._closed = True
-                if self._ending is None:
-                    raise _broken()
-                self._finish(events)
+                self.finish_at_end()
                 return
             if not payload:
                 return
         if name == b"error":
-            raise reported_error(payload)
-        self._take_chunk(decode_chunk(payload), payload, events)
+            raise reported_error(payload, self._quirks)
+        self._take_chunk(decode_chunk(payload), payload)
 
-    def _take_chunk(self, chunk: Chunk, payload: bytes, events: list[v1.StreamEvent]) -> None:
+    def finish_at_end(self) -> None:
+        """No more chunks come. Raises UpstreamBroken where the answer is not whole."""
+        if self._ending is None:
+            raise broken_off()
+        self._finish(self._ending)
+
+    def _take_chunk(self, chunk: Chunk, payload: bytes) -> None:
         if chunk.error or chunk.object == "error":
-            raise reported_error(payload)
-        if not self._started:
+            raise reported_error(payload, self._quirks)
+        if not self.events.started:
             self._learn(chunk)
         if chunk.usage is not None:
             self._usage = chunk.usage
         for choice in chunk.choices or ():
             if not choice.index:
-                self._take_choice(choice, events)
+                self._take_choice(choice)
+        if chunk.x_groq is not None or chunk.base_resp is not None:
+            self._take_remarks(chunk)
+        if chunk.citations is not None or chunk.search_results is not None:
+            self._sources = chunk
 
     def _learn(self, chunk: Chunk) -> None:
         """Id and model, which some servers leave empty in the chunks before the first content."""
@@ -192,90 +146,151 @@ class ChatStreamDecoder:
         if chunk.model and isinstance(chunk.model, str):
             self._model = chunk.model
 
-    def _take_choice(self, choice: Choice, events: list[v1.StreamEvent]) -> None:
+    def _take_remarks(self, chunk: Chunk) -> None:
+        """What some providers say beside the choices: Groq usage and errors, MiniMax how it went."""
+        groq, told = chunk.x_groq, chunk.base_resp
+        if isinstance(groq, dict):
+            if groq.get("error"):
+                raise reported_error(msgspec.json.encode({"error": groq["error"]}), self._quirks)
+            if self._usage is None:
+                self._usage = groq.get("usage")
+        if isinstance(told, dict) and told.get("status_code"):
+            raise reported_error(msgspec.json.encode({"error": told}), self._quirks)
+
+    def _take_choice(self, choice: Choice) -> None:
         if choice.delta is not None:
-            self._take_delta(choice.delta, choice, events)
+            self._take_delta(choice.delta, choice)
         if choice.usage is not None:
             self._usage = choice.usage
+        if choice.error:
+            raise reported_error(msgspec.json.encode({"error": choice.error}), self._quirks)
         if choice.finish_reason:
+            if broken := broken_reason(choice.finish_reason, self._quirks):
+                raise broken
             self._ending = choice
 
-    def _take_delta(self, delta: Message, choice: Choice, events: list[v1.StreamEvent]) -> None:
-        if thought := reasoning_of(delta):
-            self._grow("reasoning", thought, None, events)
-        text, refusal = text_of(delta)
+    def _take_delta(self, delta: Message, choice: Choice) -> None:
+        if delta.reasoning_details or delta.thinking_blocks:
+            self._grow_thoughts(delta)
+        elif text := reasoning_of(delta):
+            self._grow("reasoning", text, None)
+        content = delta.content
         tokens = choice.logprobs.content if choice.logprobs else None
-        if text or (tokens and text is not None):
-            self._grow("text", text, tokens, events)
-        if refusal:
-            self._refused = True
-            self._grow("refusal", refusal, choice.logprobs.refusal if choice.logprobs else None, events)
+        if isinstance(content, list):
+            self._grow_parts(content, tokens)
+        elif content or (tokens and content is not None):
+            self._grow("text", content, tokens)
+        if delta.refusal:
+            self._refuse(delta.refusal, choice.logprobs.refusal if choice.logprobs else None)
+        self._take_rarer(delta)
+
+    def _take_rarer(self, delta: Message) -> None:
+        if delta.images:
+            self._add_pictures(delta.images)
         if delta.audio is not None:
-            self._grow_sound(delta.audio, events)
+            self._grow_sound(delta.audio)
         if delta.tool_calls:
             for call in delta.tool_calls:
-                self._grow_call(call, events)
+                self._grow_call(call)
         elif delta.function_call is not None:
-            self._grow_call(ToolCall(function=delta.function_call), events)
+            self._grow_call(ToolCall(function=delta.function_call))
         if delta.annotations:
-            self._cite(delta.annotations, events)
+            self._cite(delta.annotations)
 
-    def _grow(self, kind: str, text: str, tokens: list[Token] | None, events: list[v1.StreamEvent]) -> None:
+    def _grow(self, kind: str, text: str, tokens: list[Token] | None) -> None:
         block = self._current
-        if block is None or block.kind != kind:
-            block = self._follow(kind, events)
-        event = v1.StreamEvent()
-        delta = event.block_delta
-        delta.index = block.index
+        if block is None or self._kind != kind or self._thought is not None:
+            block = self._follow(kind)
         if kind == "reasoning":
-            delta.reasoning = text
-        else:
-            delta.text = text
-            if block is self._text_block and self._offsets is not None:
-                self._offsets.add(text)
-        if tokens:
-            delta.logprobs.extend(token_logprobs(tokens))
-        events.append(event)
+            self.events.reasoning(block, text)
+            return
+        if block is self._text_block and self._offsets is not None:
+            self._offsets.add(text)
+        self.events.text(block, text, token_logprobs(tokens) if tokens else ())
 
-    def _follow(self, kind: str, events: list[v1.StreamEvent]) -> _Block:
+    def _refuse(self, text: str, tokens: list[Token] | None) -> None:
+        self._refused = True
+        self._grow("refusal", text, tokens)
+
+    def _grow_parts(self, parts: list[Any], tokens: list[Token] | None) -> None:
+        """A content that is a list of parts, each of them a piece or a whole."""
+        for part in parts:
+            kind = part_type(part)
+            if kind == "text" and isinstance(part.get("text"), str):
+                if part["text"]:
+                    self._grow("text", part["text"], tokens)
+            elif kind == "refusal" and isinstance(part.get("refusal"), str):
+                self._refuse(part["refusal"], None)
+            elif kind in PARTS and (thought := thought_of(part)):
+                self._grow_thought(thought)
+            elif kind:
+                opaque = v1.ProviderOpaque(type=kind, data=msgspec.json.encode(part))
+                self.events.stop(self._start(v1.Block(provider_opaque=opaque)))
+
+    def _grow_thoughts(self, delta: Message) -> None:
+        thoughts = thoughts_of(delta)
+        for thought in thoughts:
+            self._grow_thought(thought)
+        if not thoughts and (text := reasoning_of(delta)):
+            self._grow("reasoning", text, None)
+
+    def _grow_thought(self, piece: Thought) -> None:
+        thought, block = self._thought, self._current
+        if thought is not None and block is not None and thought.goes_on(piece):
+            thought.add(piece)
+        else:
+            block = self._start(piece.header)
+            self._current, self._kind, self._thought = block, "reasoning", piece
+        if piece.text and piece.is_summary:
+            self.events.summary(block, piece.text)
+        elif piece.text:
+            self.events.reasoning(block, piece.text)
+        if piece.signature:
+            self.events.signature(block, piece.signature.encode())
+
+    def _follow(self, kind: str) -> OpenBlock:
         """Stop what grew, and start the next block."""
         if kind == "reasoning":
             header = v1.Block(reasoning=v1.Reasoning())
         else:
             header = v1.Block(text=v1.Text(is_refusal=kind == "refusal"))
-        block = self._start(kind, header, events)
-        self._current = block
+        block = self._start(header)
+        self._current, self._kind = block, kind
         if kind == "text":
             # The provider counts characters over all of the text, so offsets hold for one text block only.
             self._offsets = TextOffsets() if self._text_block is None else None
             self._text_block = block
         return block
 
-    def _grow_sound(self, audio: Audio, events: list[v1.StreamEvent]) -> None:
+    def _add_pictures(self, items: list[Any]) -> None:
+        for item in items:
+            picture = picture_of(item)
+            if picture is None:
+                continue
+            data = picture.data
+            if data:
+                picture.ClearField("source")
+            block = self._start(v1.Block(media=picture))
+            if data:
+                self.events.media(block, data)
+            self.events.stop(block)
+
+    def _grow_sound(self, audio: Audio) -> None:
         if audio.transcript:
             if self._transcript is None:
-                self._transcript = self._start("transcript", v1.Block(text=v1.Text()), events)
-            event = v1.StreamEvent()
-            event.block_delta.index = self._transcript.index
-            event.block_delta.text = audio.transcript
-            events.append(event)
+                self._transcript = self._start(v1.Block(text=v1.Text()))
+            self.events.text(self._transcript, audio.transcript)
         if audio.data:
             text = self._sound_rest + audio.data
             whole = len(text) // 4 * 4  # four characters of base64 are three bytes
-            data, self._sound_rest = audio_bytes(text[:whole]), text[whole:]
-            if data:
-                self._grow_media(data, events)
+            data, self._sound_rest = media_bytes(text[:whole]), text[whole:]
+            if not data:
+                return
+            if self._sound is None:
+                self._sound = self._start(v1.Block(media=v1.Media(mime_type=audio_type(data))))
+            self.events.media(self._sound, data)
 
-    def _grow_media(self, data: bytes, events: list[v1.StreamEvent]) -> None:
-        if self._sound is None:
-            header = v1.Block(media=v1.Media(mime_type=audio_type(data)))
-            self._sound = self._start("sound", header, events)
-        event = v1.StreamEvent()
-        event.block_delta.index = self._sound.index
-        event.block_delta.media = data
-        events.append(event)
-
-    def _grow_call(self, piece: ToolCall, events: list[v1.StreamEvent]) -> None:
+    def _grow_call(self, piece: ToolCall) -> None:
         call, name = self._call(piece), name_of(piece)
         if piece.id and not call.id:
             call.id = piece.id
@@ -289,13 +304,9 @@ class ChatStreamDecoder:
             arguments = bytes(call.waiting)
             call.waiting.clear()
             call.id = call.id or call_id(self._response_id, call.number)
-            call.block = self._start("call", v1.Block(tool_call=v1.ToolCall(id=call.id, name=name)), events)
+            call.block = self._start(v1.Block(tool_call=v1.ToolCall(id=call.id, name=name)))
         if arguments:
-            call.block.arguments += arguments
-            event = v1.StreamEvent()
-            event.block_delta.index = call.block.index
-            event.block_delta.arguments_json = arguments
-            events.append(event)
+            self.events.arguments(call.block, arguments)
 
     def _call(self, piece: ToolCall) -> _Call:
         """The call that a piece belongs to.
@@ -315,71 +326,47 @@ class ChatStreamDecoder:
         self._last_call = key
         return call
 
-    def _cite(self, annotations: list[object], events: list[v1.StreamEvent]) -> None:
+    def _cite(self, annotations: list[Any]) -> None:
         block = self._text_block
         for annotation in annotations:
             citation = citation_of(annotation, self._offsets)
             if citation is None:
                 continue
             if block is None or block.done:
-                self._start("citation", v1.Block(citation=citation), events).done = True
-                continue
-            event = v1.StreamEvent()
-            event.block_delta.index = block.index
-            event.block_delta.citation.CopyFrom(citation)
-            events.append(event)
+                self.events.stop(self._start(v1.Block(citation=citation)))
+            else:
+                self.events.citation(block, citation)
 
-    def _start(self, kind: str, header: v1.Block, events: list[v1.StreamEvent]) -> _Block:
-        if self._blocks == MAX_BLOCKS:
-            raise too_many_blocks()
-        self._begin(events)
-        if self._current is not None:
-            self._current.done = True
-            self._current = None
-        self._stop_done(events)
-        block = _Block(kind, self._blocks)
-        self._blocks += 1
-        self._open.append(block)
-        header.origin.CopyFrom(self._origin)
-        events.append(v1.StreamEvent(block_start=v1.BlockStart(index=block.index, header=header)))
-        return block
+    def _start(self, header: v1.Block) -> OpenBlock:
+        """Stop what grew, and start a block."""
+        self.events.begin(served_model=self._model, response_id=self._response_id)
+        self._stop_current()
+        return self.events.start(header)
 
-    def _begin(self, events: list[v1.StreamEvent]) -> None:
-        if not self._started:
-            self._started = True
-            self._origin = origin_of(self._deployment, self._model)
-            started = v1.Started(served_model=self._model, response_id=self._response_id)
-            events.append(v1.StreamEvent(started=started))
+    def _stop_current(self) -> None:
+        block = self._current
+        if block is None:
+            return
+        if self._thought is not None and (opaque := self._thought.opaque):
+            self.events.opaque(block, opaque)
+        self._current, self._thought = None, None
+        self.events.stop(block)
 
-    def _stop_done(self, events: list[v1.StreamEvent]) -> None:
-        while self._open and self._open[0].done:
-            block = self._open.popleft()
-            stop = v1.BlockStop(index=block.index)
-            if block.kind == "call":
-                stop.arguments_valid = is_json(block.arguments)
-            events.append(v1.StreamEvent(block_stop=stop))
-
-    def _finish(self, events: list[v1.StreamEvent]) -> None:
+    def _finish(self, ending: Choice) -> None:
         if any(call.block is None for call in self._calls.values()):
             raise _nameless()
         if self._sound_rest:
             raise UpstreamMalformed("the provider sent sound that is not whole")
-        self._begin(events)
-        for block in self._open:
-            block.done = True
-        self._stop_done(events)
-        ending = self._ending or Choice()
+        self.events.begin(served_model=self._model, response_id=self._response_id)
+        self._stop_current()
+        for citation in sources_of(self._sources) if self._sources else ():
+            self.events.add(v1.Block(citation=citation))
         finished = ending_of(ending, self._quirks, refused=self._refused, called=self._call_count > 0)
         usage = self.usage
         if usage:
             finished.usage.CopyFrom(usage)
         finished.served_model = self._model
-        events.append(v1.StreamEvent(finished=finished))
-        self._finished = self._closed = True
-
-
-def _broken() -> UpstreamBroken:
-    return UpstreamBroken("the provider broke off in the middle of an answer")
+        self.events.finish(finished)
 
 
 def _nameless() -> UpstreamMalformed:

@@ -69,20 +69,31 @@ class Tools:
         wire = self._choice(choice)
         if wire is not None:
             self.members["tool_choice"] = wire
-        if choice.HasField("parallel"):
+        if not choice.HasField("parallel"):
+            return
+        if self._quirks.parallel_tool_calls:
             self.members["parallel_tool_calls"] = choice.parallel
+        elif choice.parallel:
+            self.left_out.append("tool_choice.parallel")
+        else:
+            raise missing("tool_choice.parallel", "this provider can't be held to one call at a time; leave it out")
 
     def _choice(self, choice: v1.ToolChoice) -> str | dict[str, Any] | None:
-        mode = _MODES.get(choice.mode)
+        mode, forms = _MODES.get(choice.mode), self._quirks.tool_choices
+        if mode == "none" and "none" not in forms:
+            self.members.pop("tools", None)  # whoever has no tool calls none
+            return None
+        if mode == "required" and "required" not in forms:
+            raise missing("tool_choice.mode", "this provider can't be made to call a tool; let the model choose")
         if mode == "none" or not choice.allowed_tools:
-            return mode
-        if not self._quirks.tool_choice_objects:
-            self._keep_only(set(choice.allowed_tools))
-            return mode
+            return mode if mode in forms else None
         tools = [self._references[name] for name in choice.allowed_tools]
-        if mode == "required" and len(tools) == 1 and len(tools[0]) > 1:
+        if mode == "required" and len(tools) == 1 and len(tools[0]) > 1 and "named" in forms:
             return tools[0]  # the wire forces one tool by its name; one that has only a type is the only one allowed
-        return {"type": "allowed_tools", "allowed_tools": {"mode": mode or "auto", "tools": tools}}
+        if "subset" in forms:
+            return {"type": "allowed_tools", "allowed_tools": {"mode": mode or "auto", "tools": tools}}
+        self._keep_only(set(choice.allowed_tools))
+        return mode if mode in forms else None
 
     def _keep_only(self, names: set[str]) -> None:
         """A server that knows only the modes can't call what it isn't given."""

@@ -7,7 +7,7 @@
 
 The shapes hold no cycles, so the garbage collector need not look at them.
 
-Sources: the response types of the `openai` package, 3.54; for the rest vLLM, SGLang, llama.cpp, DeepSeek, OpenRouter.
+Sources: the response types of the `openai` package, 3.54; for the rest the sources that table.py names.
 """
 
 import json
@@ -92,11 +92,18 @@ class Message(msgspec.Struct, gc=False):
     """The answer's message; in a stream, a piece of it."""
 
     content: str | list[Any] | None = None
+    """Mistral and Databricks: parts, thoughts among them."""
     refusal: str | None = None
     reasoning_content: str | None = None
     """DeepSeek, llama.cpp, older vLLM."""
     reasoning: Any = None
-    """OpenRouter, newer vLLM: text."""
+    """OpenRouter, Groq, newer vLLM: text."""
+    reasoning_details: list[Any] | None = None
+    """OpenRouter, MiniMax: the same thoughts, with what is needed to send them back."""
+    thinking_blocks: list[Any] | None = None
+    """LiteLLM: the same, of Claude."""
+    images: list[Any] | None = None
+    """OpenRouter, LiteLLM: pictures that the model drew."""
     tool_calls: list[ToolCall] | None = None
     function_call: Function | None = None
     audio: Audio | None = None
@@ -119,6 +126,8 @@ class Choice(msgspec.Struct, gc=False):
     """llama.cpp: the stop sequence that was met, or an empty text."""
     usage: Any = None
     """Moonshot: usage within the last choice."""
+    error: Any = None
+    """OpenRouter: what went wrong at the provider behind it."""
 
 
 class Answer(msgspec.Struct, gc=False):
@@ -130,6 +139,14 @@ class Answer(msgspec.Struct, gc=False):
     choices: list[Choice] | None = None
     usage: Any = None
     error: Any = None
+    citations: Any = None
+    """Perplexity, xAI: addresses of the sources."""
+    search_results: Any = None
+    """Perplexity: the sources with their titles."""
+    x_groq: Any = None
+    """Groq: usage and errors of a stream."""
+    base_resp: Any = None
+    """MiniMax: how it went, where the status is 200 whatever happened."""
 
 
 class Chunk(Answer, gc=False):
@@ -145,6 +162,8 @@ _CHUNKS: Final = msgspec.json.Decoder(Chunk, float_hook=_as_written)
 
 MAX_LENIENT_BYTES: Final = 256 * 1024
 """Above this an answer that is not quite JSON is refused: to mend it would hold up the loop."""
+
+_INT64_BITS: Final = 63
 
 _Shape = TypeVar("_Shape", Answer, Chunk)
 
@@ -188,4 +207,6 @@ def _mended(value: Any) -> Any:
         return [_mended(item) for item in value]
     if isinstance(value, dict):
         return {_mended(key): _mended(item) for key, item in value.items()}
+    if type(value) is int and value.bit_length() > _INT64_BITS:  # stays as it was written, too
+        return _as_written(str(value))
     return value
