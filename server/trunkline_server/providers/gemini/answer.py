@@ -151,12 +151,12 @@ class AnswerParts:
         if call is None or not call.name:
             raise UpstreamMalformed("the provider sent a tool call without a name")
         # A call without arguments has none on the wire, since an empty object is a default there.
-        arguments = bytes(call.args) if call.args is not None else b"{}"
+        arguments = bytes(call.args)
         self._begin()
         made = v1.ToolCall(id=call.id or f"call_{self._response_id}_{self._calls}", name=call.name)
         self._calls += 1
         block = self._start(v1.Block(tool_call=made))
-        self.events.arguments(block, arguments if arguments != b"null" else b"{}")
+        self.events.arguments(block, arguments if arguments not in (b"", b"null") else b"{}")
         if part.thoughtSignature:
             self.events.signature(block, part.thoughtSignature.encode())
         self.events.stop(block)

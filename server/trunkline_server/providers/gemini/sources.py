@@ -123,12 +123,12 @@ class Sources:
 
     def learn(self, candidate: Candidate) -> None:
         """What a candidate tells of its sources. Raises UpstreamMalformed."""
-        if candidate.groundingMetadata is not None:
+        if candidate.groundingMetadata:
             self._ground(candidate.groundingMetadata)
-        if candidate.citationMetadata is not None:
+        if candidate.citationMetadata:
             cited = decoded(_CITATIONS, candidate.citationMetadata) or _Citations()
             self._told += cited.citationSources or cited.citations or ()
-        if candidate.urlContextMetadata is not None:
+        if candidate.urlContextMetadata:
             pages = decoded(_PAGES, candidate.urlContextMetadata) or _Pages()
             self._told += (
                 _Source(uri=page.retrievedUrl)

@@ -17,6 +17,8 @@ from trunkline_server.core.errors import UpstreamMalformed
 
 __all__ = ["Candidate", "Chunk", "LogprobsResult", "Part", "Token", "decode_chunk", "raw_parts"]
 
+_NOTHING: Final = msgspec.Raw(b"")
+
 
 class Blob(msgspec.Struct, gc=False):
     """Bytes of a medium."""
@@ -38,7 +40,7 @@ class FunctionCall(msgspec.Struct, gc=False):
 
     id: str | None = None
     name: str | None = None
-    args: msgspec.Raw | None = None
+    args: msgspec.Raw = _NOTHING
 
 
 class Part(msgspec.Struct, gc=False):
@@ -84,9 +86,9 @@ class Candidate(msgspec.Struct, gc=False):
     content: Content | None = None
     index: int | None = None
     finishReason: str | None = None  # noqa: N815
-    citationMetadata: msgspec.Raw | None = None  # noqa: N815
-    groundingMetadata: msgspec.Raw | None = None  # noqa: N815
-    urlContextMetadata: msgspec.Raw | None = None  # noqa: N815
+    citationMetadata: msgspec.Raw = _NOTHING  # noqa: N815
+    groundingMetadata: msgspec.Raw = _NOTHING  # noqa: N815
+    urlContextMetadata: msgspec.Raw = _NOTHING  # noqa: N815
     logprobsResult: LogprobsResult | None = None  # noqa: N815
 
 
