@@ -146,7 +146,7 @@ def tuned() -> v1.CompleteRequest:
             fallback_models=["m"],
             max_cost_nano_usd=1,
         ),
-        provider_options=dict.fromkeys(DIALECTS, b'{"user": "u"}'),
+        provider_options=dict.fromkeys(("anthropic", "openai"), b'{"user": "u"}'),
     )
     request.cache.ttl.seconds = request.timeouts.first_token.seconds = request.timeouts.idle.seconds = 60
     return request
@@ -186,10 +186,12 @@ DEPLOYMENTS["newer openai"] = replace(DEPLOYMENTS["openai"], capability=Capabili
 
 
 def made_by(deployment: Deployment, request: v1.CompleteRequest) -> v1.CompleteRequest:
-    """The request with blocks that this deployment made, and with tools of its dialect."""
+    """The request with blocks that this deployment made, and with tools and options of its dialect."""
     copy = v1.CompleteRequest()
     copy.CopyFrom(request)
     dialect = DIALECTS[deployment.provider.dialect]
+    if copy.provider_options:
+        copy.provider_options[dialect.name] = b'{"user": "u"}'
     for message in copy.messages:
         for block in message.blocks:
             if block.HasField("origin"):
