@@ -342,6 +342,7 @@ class ClaudeOnBedrock(Bedrock):
 CLIENTS: Final[Mapping[str, Client]] = {
     "anthropic": Anthropic(),
     "azure": Azure(),
+    "azure-responses": OpenAIResponses(),
     "bedrock": Bedrock(),
     "cohere": Cohere(),
     "gemini": Gemini(),

@@ -18,9 +18,41 @@ from openai.types.shared import ErrorObject
 
 from tests.golden.judges.judge import Refused, Request
 from tests.golden.judges.sdk_types import know, parse
-from tests.golden.judges.specification import Specification
+from tests.golden.judges.specification import Patch, Specification
 
-SPECIFICATION: Final = Specification("openai", "official")
+_SINCE: Final = "the document is of May 2026; the types of the package `openai` 3.54 have it"
+_LIFETIME: Final = {"type": "string", "enum": ["30m", "12h"]}
+_BREAKPOINT: Final = {
+    "type": "object",
+    "properties": {"mode": {"type": "string", "enum": ["explicit"]}, "ttl": _LIFETIME},
+    "required": ["mode"],
+}
+_CACHE_OPTIONS: Final = {
+    "type": "object",
+    "properties": {"mode": {"type": "string", "enum": ["implicit", "explicit"]}, "ttl": _LIFETIME},
+}
+_WITH_BREAKPOINTS: Final = (
+    "InputTextContent",
+    "InputImageContent",
+    "InputFileContent",
+    "InputTextContentParam",
+    "InputImageContentParamAutoParam",
+    "InputFileContentParam",
+)
+
+SPECIFICATION: Final = Specification(
+    "openai",
+    "official",
+    patches=[
+        Patch(
+            at="#/components/schemas/ResponseProperties/properties/prompt_cache_options", to=_CACHE_OPTIONS, why=_SINCE
+        ),
+        *(
+            Patch(at=f"#/components/schemas/{name}/properties/prompt_cache_breakpoint", to=_BREAKPOINT, why=_SINCE)
+            for name in _WITH_BREAKPOINTS
+        ),
+    ],
+)
 CHAT: Final = "/chat/completions"
 EMBEDDINGS: Final = "/embeddings"
 

@@ -20,6 +20,7 @@ JUDGES: Final[Mapping[str, Judge]] = MappingProxyType(
     {
         "anthropic": Anthropic(),
         "azure": Azure(),
+        "azure-responses": Azure(),
         "bedrock": Bedrock(),
         "cohere": Cohere(),
         "gemini": Gemini(),

@@ -163,7 +163,8 @@ class Items:
             if text.citations:
                 self.left_out.append(f"{_path(at)}.text.citations")
         else:
-            part = {"type": "output_text", "text": text.text, "annotations": self._annotations(at, text)}
+            annotations = self._annotations(at, text)
+            part = {"type": "output_text", "text": text.text, "annotations": annotations, "logprobs": []}
         self._hung(at, block)
         self._into_message(at, block.signature, part)
 

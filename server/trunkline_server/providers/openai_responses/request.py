@@ -46,6 +46,8 @@ _SUMMARIES: Final = {
 }
 _SAMPLING: Final = frozenset({"temperature", "top_p"})
 _HALF_AN_HOUR_S: Final = 1800
+MIN_OUTPUT_TOKENS: Final = 16
+"""OpenAI refuses a smaller bound, by its specification."""
 
 
 def encode_body(
@@ -80,7 +82,8 @@ def body_of(
     items.write(request.messages)
     body: dict[str, Any] = {"model": deployment.upstream_model, "input": items.wire, "store": False}
     body.update(tools.members)
-    _add_settings(body, request, can, left_out, breakpoints=breakpoints)
+    least = int(str(provider.settings.get("min_output_tokens", MIN_OUTPUT_TOKENS)))
+    _add_settings(body, request, can, left_out, breakpoints=breakpoints, least=least)
     if include := _include(request, deployment, can):
         body["include"] = include
     merge(body, extra, dialect)
@@ -99,7 +102,13 @@ def _include(request: v1.CompleteRequest, deployment: Deployment, can: Capabilit
 
 
 def _add_settings(
-    body: dict[str, Any], request: v1.CompleteRequest, can: Capability, left_out: list[str], *, breakpoints: bool
+    body: dict[str, Any],
+    request: v1.CompleteRequest,
+    can: Capability,
+    left_out: list[str],
+    *,
+    breakpoints: bool,
+    least: int,
 ) -> None:
     if request.HasField("response_format"):
         _add_format(body, request.response_format)
@@ -108,6 +117,8 @@ def _add_settings(
     if request.HasField("reasoning"):
         _add_reasoning(body, request.reasoning, can, left_out)
     if request.HasField("max_output_tokens"):
+        if request.max_output_tokens < least:
+            raise missing("max_output_tokens", f"this provider takes {least} or more")
         body["max_output_tokens"] = request.max_output_tokens
     if request.stop:
         raise missing("stop", "this provider's dialect has no stop sequences; leave them out")

@@ -23,6 +23,7 @@ ROWS: Final = (
                 ENCRYPTED_REASONING,
                 # Few other servers count, and one that doesn't would answer each question with a 404.
                 Setting(name="native_count", kind="truth", default=True, elsewhere=False),
+                Setting(name="min_output_tokens", kind="number", default=16, elsewhere=1, least=1),
             ),
             source="https://developers.openai.com/api/reference/resources/responses",
             checked="2026-11-23",
