@@ -83,13 +83,13 @@ class Gemini:
             "embedContent": types.EmbedContentResponse,
             "batchEmbedContents": types.EmbedContentResponse,
         }
-        parse(kinds.get(_verb(request), types.GenerateContentResponse), body)
+        parse(kinds.get(_verb(request), types.GenerateContentResponse), _without_tier(body))
 
     def event(self, request: Request, data: Any) -> None:
         if "error" in data:
             self.failure(data["error"]["code"], data)
         else:
-            parse(types.GenerateContentResponse, data)
+            parse(types.GenerateContentResponse, _without_tier(data))
 
     def failure(self, status: int, body: Any) -> None:
         """google.rpc.Status in JSON. The SDK has no type for it; it reads these members."""
@@ -127,6 +127,14 @@ class Vertex(Gemini):
             anthropic.judge_event(data, betas=anthropic.has_betas(request))
         else:
             super().event(request, data)
+
+
+def _without_tier(body: Any) -> Any:
+    """The answer less usageMetadata.serviceTier, which the discovery document has and the SDK's type (3.4) has not."""
+    if "usageMetadata" not in body:
+        return body
+    usage = {key: value for key, value in body["usageMetadata"].items() if key != "serviceTier"}
+    return {**body, "usageMetadata": usage}
 
 
 def _verb(request: Request) -> str:
