@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 MAX_PROBLEMS: Final = 100
 """Of more problems than this the rest is left out: whoever mends these will see them next."""
-MAX_NAMES_LISTED: Final = 20
+MAX_NAMES_LISTED: Final = 48
 MAX_ODD_KEY_CHARS: Final = 64
 """Of a key that is no name more than this is left out."""
 
