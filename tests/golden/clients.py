@@ -296,17 +296,29 @@ class Bedrock:
     def _whole(self, url: str) -> Said:
         with self.client(url) as client:
             content = client.converse(modelId="m", messages=_turns())["output"]["message"]["content"]
-        text = "".join(block.get("text", "") for block in content)
-        return Said(text, tuple(block["toolUse"]["name"] for block in content if "toolUse" in block))
+        cited = [part for block in content for part in block.get("citationsContent", {}).get("content", [block])]
+        calls = [block["toolUse"] for block in content if "toolUse" in block]
+        return Said("".join(part.get("text", "") for part in cited), _to_run(calls))
 
     def _streamed(self, url: str) -> Said:
-        text, tools = "", []
+        text, calls = "", []
         with self.client(url) as client:
             for event in client.converse_stream(modelId="m", messages=_turns())["stream"]:
                 text += event.get("contentBlockDelta", {}).get("delta", {}).get("text", "")
                 if started := event.get("contentBlockStart", {}).get("start", {}).get("toolUse"):
-                    tools.append(started["name"])
-        return Said(text, tuple(tools))
+                    calls.append(started)
+        return Said(text, _to_run(calls))
+
+    async def vectors(self, url: str) -> list[list[float]]:
+        body = await asyncio.to_thread(self._invoke, url)
+        made = body.get("embeddings") or [body.get("embedding")]
+        rows = next(iter(made.values())) if isinstance(made, dict) else made
+        return [row["embedding"] if isinstance(row, dict) else row for row in rows]
+
+    def _invoke(self, url: str) -> Any:
+        """InvokeModel, whose bodies boto3 does not look into."""
+        with self.client(url) as client:
+            return json.loads(client.invoke_model(modelId="m", body=b"{}")["body"].read())
 
     def _count(self, url: str) -> int:
         with self.client(url) as client:
@@ -316,6 +328,11 @@ class Bedrock:
     @staticmethod
     def status(error: ClientError) -> int:
         return int(error.response["ResponseMetadata"]["HTTPStatusCode"])
+
+
+def _to_run(calls: list[Any]) -> tuple[str, ...]:
+    """Of Converse's calls those that Bedrock does not run itself."""
+    return tuple(call["name"] for call in calls if "type" not in call)
 
 
 def _turns() -> list[Any]:

@@ -98,17 +98,19 @@ def _claude(made: Thinking, request: v1.CompleteRequest, model: Capability, effo
         _name_beside(made, wanted)
         return
     made.active = True
-    adaptive = not controls or "adaptive" in controls
-    if adaptive or "budget" not in controls:
-        thinking: dict[str, Any] = {"type": "adaptive"}
+    with_words = not controls or "effort" in controls
+    if "budget" in controls and (wanted.budget_tokens or "adaptive" not in controls):
+        thinking: dict[str, Any] = {"type": "enabled", "budget_tokens": _budget(request, effort)}
+        if wanted.effort and wanted.budget_tokens and not with_words:
+            made.left_out.append("reasoning.effort")
+    else:
+        thinking = {"type": "adaptive"}
         if wanted.HasField("budget_tokens"):
             made.left_out.append("reasoning.budget_tokens")
-    else:
-        thinking = {"type": "enabled", "budget_tokens": _budget(request, effort)}
     if display := _DISPLAYS.get(wanted.summary):
         thinking["display"] = display
     made.members["thinking"] = thinking
-    if not controls or "effort" in controls:
+    if wanted.effort and with_words:
         made.effort = _nearest(model, effort, _CLAUDE)
 
 

@@ -99,7 +99,7 @@ class _Blocks:
         self._add(v1.Block(provider_opaque=v1.ProviderOpaque(type=kind, data=data)))
 
     def _call(self, wire: ToolUse) -> None:
-        arguments = bytes(wire.input) if wire.input is not None else b"{}"
+        arguments = bytes(wire.input) or b"{}"
         if wire.type is not None:
             self._opaque("toolUse", server_use(wire, arguments))
             return

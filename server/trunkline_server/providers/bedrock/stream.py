@@ -156,7 +156,7 @@ class ConverseStreamDecoder(AnswerDecoder):
             self._more_input(place, delta.toolUse.input)
         elif delta.reasoningContent:
             self._more_reasoning(place, delta.reasoningContent)
-        elif delta.citation is not None:
+        elif bytes(delta.citation):
             self.events.citation(self._text_at(place), citation_of(delta.citation))
         else:
             self._other(place, delta, payload)

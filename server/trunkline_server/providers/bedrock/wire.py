@@ -37,6 +37,9 @@ __all__ = [
     "read",
 ]
 
+_NOTHING: Final = msgspec.Raw()
+"""A member that is not there. msgspec gives the bytes of one that is, be it null."""
+
 _Place = Annotated[int, msgspec.Meta(ge=0, le=1 << 20)]
 
 
@@ -62,7 +65,7 @@ class ToolUse(msgspec.Struct, gc=False):
 
     toolUseId: str | None = None  # noqa: N815
     name: str | None = None
-    input: msgspec.Raw | None = None
+    input: msgspec.Raw = _NOTHING
     type: str | None = None
     """Set where Bedrock runs the tool itself."""
 
@@ -193,7 +196,7 @@ class Delta(msgspec.Struct, gc=False):
     text: str | None = None
     toolUse: CallPiece | None = None  # noqa: N815
     reasoningContent: Reasoning | None = None  # noqa: N815
-    citation: msgspec.Raw | None = None
+    citation: msgspec.Raw = _NOTHING
     toolResult: list[msgspec.Raw] | None = None  # noqa: N815
     image: Media | None = None
 
