@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Final
 
 from trunkline_server.core.account import DialectRow
-from trunkline_server.providers import anthropic, azure, bedrock, gemini, openai, openai_responses
+from trunkline_server.providers import anthropic, azure, bedrock, gemini, openai, openai_responses, vertex
 
 __all__ = ["ROWS"]
 
@@ -18,6 +18,7 @@ _ALL: Final[tuple[DialectRow, ...]] = (
     *openai_responses.ROWS,
     *azure.ROWS,
     *gemini.ROWS,
+    *vertex.ROWS,
     *bedrock.ROWS,
 )
 
