@@ -359,6 +359,23 @@ def test_call_ids_fit() -> None:
     assert called[-1] == "toolu_1"
 
 
+def test_turn_of_another_model_goes_on_without_a_budget() -> None:
+    """Thinking by a budget is not switched on within a turn that began without; the wish is named."""
+    result = v1.Block(tool_result=v1.ToolResult(tool_call_id="toolu_1"))
+    thought = v1.Block(reasoning=v1.Reasoning(text="t"), signature=b"s", origin=HOME)
+
+    def asked(*blocks: v1.Block) -> v1.CompleteRequest:
+        turns = [turn(v1.ROLE_USER, text()), turn(v1.ROLE_ASSISTANT, *blocks), turn(v1.ROLE_TOOL, result)]
+        return v1.CompleteRequest(model="small", messages=turns, reasoning=LOW)
+
+    body, left_out = sent(asked(call()), BUDGETS)
+    assert "thinking" not in body
+    assert left_out == ("reasoning.effort",)
+    assert sent(asked(thought, call()), BUDGETS)[0]["thinking"]["type"] == "enabled"
+    assert sent(asked(call()))[0]["thinking"] == {"type": "adaptive"}
+    assert sent(replaying(text(), reasoning=LOW), BUDGETS)[0]["thinking"]["type"] == "enabled"
+
+
 def test_sets_of_tools_are_named_with_results() -> None:
     """What came with a call goes back with it, and the name of a set of tools goes with the result too."""
     members = b'{"toolset_name":"browser"}'

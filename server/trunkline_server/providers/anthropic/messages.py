@@ -85,10 +85,21 @@ class Messages:
         """The last block of the last turn; None where there is none."""
         return self.wire[-1]["content"][-1] if self.wire else None
 
+    @property
+    def goes_on_unthought(self) -> bool:
+        """Whether the model is to go on with a turn that called tools without a thought before."""
+        if len(self.wire) < len(("its turn", "results")) or self.wire[-1]["role"] != "user":
+            return False
+        called, answered = self.wire[-2]["content"][0], self.wire[-1]["content"][0]
+        if not isinstance(answered, dict) or answered["type"] != "tool_result":
+            return False
+        return not isinstance(called, dict) or called["type"] not in ("thinking", "redacted_thinking")
+
     def finish(self) -> None:
         """Write turns of one plain text as a string."""
         for turn in self.wire:
-            turn["content"] = plain(turn["content"])
+            if len(turn["content"]) == 1:
+                turn["content"] = plain(turn["content"])
 
     def _instruct(self, place: int, message: v1.Message) -> None:
         parts = self._parts(place, message, self._leave_out)
@@ -112,9 +123,10 @@ class Messages:
 
     def _parts(self, place: int, message: v1.Message, media: Callable[[_At, v1.Block], _Part | None]) -> list[_Part]:
         parts: list[_Part] = []
+        kinds = self._kinds
         for index, block in enumerate(message.blocks[:]):
             kind = block.WhichOneof("kind") or ""
-            part = (media if kind == "media" else self._kinds[kind])((place, index), block)
+            part = kinds.get(kind, media)((place, index), block)
             if part is not None:
                 parts.append(part)
         return parts
@@ -135,11 +147,10 @@ class Messages:
         home = block.origin.format == FORMAT
         kept = []
         for index, citation in enumerate(block.text.citations):
-            path = f"{_path(at)}.text.citations[{index}]"
             if home and citation.opaque:
-                kept.append(_object(citation.opaque, f"{path}.opaque"))
+                kept.append(_object(citation.opaque, at, f"text.citations[{index}].opaque"))
             else:
-                self.left_out.append(path)
+                self.left_out.append(f"{_path(at)}.text.citations[{index}]")
         if kept:
             part["citations"] = kept
 
@@ -166,8 +177,8 @@ class Messages:
         if not _TOOL_NAME.fullmatch(call.name):
             text = "this provider takes names of 1 to 128 letters, digits, underscores and dashes"
             raise missing(f"{_path(at)}.tool_call.name", text)
-        path = f"{_path(at)}.tool_call.arguments_json"
-        arguments = _object(call.arguments_json or b"{}", path)  # no arguments may have come back as an empty text
+        # No arguments may have come back as an empty text.
+        arguments = _object(call.arguments_json or b"{}", at, "tool_call.arguments_json")
         part: dict[str, Any] = {"type": "tool_use", "id": _call_id(call.id), "name": call.name, "input": arguments}
         home = block.signature and block.origin.format == FORMAT
         if home:
@@ -176,10 +187,10 @@ class Messages:
         return part
 
     def _add_call_members(self, at: _At, block: v1.Block, part: dict[str, Any]) -> None:
-        path = f"{_path(at)}.signature"
-        members = members_of(bytes(_object(block.signature, path)))
+        members = members_of(bytes(_object(block.signature, at, "signature")))
         if not members.keys() <= set(CALL_MEMBERS):
-            raise missing(path, "not what came with this call; send it as it came, or leave it out")
+            text = "not what came with this call; send it as it came, or leave it out"
+            raise missing(f"{_path(at)}.signature", text)
         part.update(members)
         if toolset := members.get("toolset_name"):
             self._toolsets[block.tool_call.id] = toolset
@@ -194,7 +205,7 @@ class Messages:
                 parts.append(made)
         if parts:
             # A mark is written into its block at the end, so a text that has one stays a block.
-            marked = any(inner.HasField("cache_mark") for inner in result.blocks)
+            marked = len(parts) > 1 or any(inner.HasField("cache_mark") for inner in result.blocks)
             part["content"] = parts if marked else plain(parts)
         if result.is_error:
             part["is_error"] = True
@@ -218,7 +229,7 @@ class Messages:
         if block.origin.format != FORMAT:
             return self._leave_out(at, block)
         self._envelope(at, block, None)
-        return _object(block.provider_opaque.data, f"{_path(at)}.provider_opaque.data")
+        return _object(block.provider_opaque.data, at, "provider_opaque.data")
 
     def _leave_out(self, at: _At, block: v1.Block) -> _Part | None:
         self.left_out.append(f"{_path(at)}.{block.WhichOneof('kind')}")
@@ -237,8 +248,9 @@ class Messages:
 
 def plain(parts: list[Any]) -> str | list[Any]:
     """One plain text as a string; anything else as it is."""
-    if len(parts) == 1 and isinstance(parts[0], dict) and parts[0].keys() == {"type", "text"}:
-        return str(parts[0]["text"])
+    first = parts[0]
+    if len(parts) == 1 and isinstance(first, dict) and len(first) == 2 and "text" in first:  # noqa: PLR2004 - and a type
+        return str(first["text"])
     return parts
 
 
@@ -251,10 +263,10 @@ def _call_id(id_: str) -> str:
     return fitting_id(id_, _CALL_ID)
 
 
-def _object(data: bytes, path: str) -> msgspec.Raw:
+def _object(data: bytes, at: _At, field: str) -> msgspec.Raw:
     """A JSON object, to be embedded as it is: anything else could write members of its own into the request."""
     if data.lstrip(b" \t\r\n")[:1] != b"{" or not is_json(data):
-        raise missing(path, "this provider takes one JSON object in UTF-8 here")
+        raise missing(f"{_path(at)}.{field}", "this provider takes one JSON object in UTF-8 here")
     return embedded(data)
 
 

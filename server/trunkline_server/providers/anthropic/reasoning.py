@@ -3,6 +3,8 @@
 1. A model of which nothing is known is asked as the newest are: it decides by itself, and an effort says how much.
 2. A model that takes only a budget gets one for an effort; a budget is left out where the model takes none.
 3. What the model would refuse beside thinking is refused here, naming the field.
+4. A turn that another model began, and called tools in, goes on without a budget: the provider refuses to switch it on
+   within a turn.
 
 Source: https://platform.claude.com/docs/en/build-with-claude/thinking and .../effort
 """
@@ -44,7 +46,13 @@ class Thinking:
     __slots__ = ("_capability", "_controls", "effort", "left_out", "max_tokens", "member")
 
     def __init__(
-        self, reasoning: v1.ReasoningConfig, capability: Capability | None, *, max_tokens: int, bound_by_caller: bool
+        self,
+        reasoning: v1.ReasoningConfig,
+        capability: Capability | None,
+        *,
+        max_tokens: int,
+        bound_by_caller: bool,
+        unthought: bool = False,
     ) -> None:
         self._capability = capability
         self._controls = capability.reasoning_controls if capability and capability.reasoning_controls else ()
@@ -55,7 +63,7 @@ class Thinking:
         """The bound on the output, more than before where a budget needs room and the caller set no bound."""
         effort = _WORDS.get(reasoning.effort)
         budget = reasoning.budget_tokens if reasoning.HasField("budget_tokens") else None
-        if capability is not None and capability.reasoning is False:
+        if (capability is not None and capability.reasoning is False) or (unthought and self._only_by_budget(effort)):
             self._drop_all(reasoning, effort)
             return
         if effort == "none" or (effort is None and budget == 0):
@@ -74,6 +82,9 @@ class Thinking:
     def on(self) -> bool:
         """Whether the request asks for thinking."""
         return self.member is not None and self.member["type"] in ("adaptive", "enabled")
+
+    def _only_by_budget(self, effort: Effort | None) -> bool:
+        return effort != "none" and "budget" in self._controls and "adaptive" not in self._controls
 
     def _drop_all(self, reasoning: v1.ReasoningConfig, effort: Effort | None) -> None:
         if effort is not None:

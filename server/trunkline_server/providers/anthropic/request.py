@@ -86,13 +86,14 @@ class _Writer:
         messages = Messages(self._flavour, self._deployment.provider.name, self._capability, self._marks)
         messages.write(request.messages)
         body["max_tokens"] = self._max_tokens()
+        unthought = messages.goes_on_unthought
         self._mark(messages)
         messages.finish()
         if messages.system:
             body["system"] = plain(messages.system)
         body["messages"] = messages.wire
         body.update(self.tools.members)
-        thinking = self._think()
+        thinking = self._think(unthought=unthought)
         if request.HasField("response_format"):
             self._form(request.response_format, thinks=thinking)
         if request.HasField("sampling"):
@@ -129,7 +130,7 @@ class _Writer:
         else:
             self._left_out.append("cache.ttl")
 
-    def _think(self) -> bool:
+    def _think(self, *, unthought: bool) -> bool:
         request, body = self._request, self._body
         if not request.HasField("reasoning"):
             return False
@@ -138,6 +139,7 @@ class _Writer:
             self._capability,
             max_tokens=body["max_tokens"],
             bound_by_caller=request.HasField("max_output_tokens"),
+            unthought=unthought,
         )
         if thinking.on and self.tools.forced:
             raise missing("tool_choice.mode", "this provider forces no tools while the model thinks; let it decide")
