@@ -24,6 +24,8 @@ from google.oauth2.credentials import Credentials
 from tests.golden.exchange import Exchange
 
 KEY: Final = "sk-not-a-real-key"
+_AWS: Final = boto3.session.Session("AKIDEXAMPLE", "not-a-real-secret", region_name="eu-central-1")
+"""One for all: each reads the service's model anew, which takes a second."""
 ASKED: Final[list[Any]] = [{"role": "user", "content": "Hi"}]
 
 
@@ -66,7 +68,7 @@ class OpenAI:
             message = (await client.chat.completions.create(model="m", messages=ASKED)).choices[0].message
         calls = [getattr(call, call.type).name for call in message.tool_calls or ()]
         spoken = message.audio.transcript if message.audio else ""
-        return Said((message.content or "") + (message.refusal or "") + spoken, tuple(calls))
+        return Said(_text(message.content) + (message.refusal or "") + spoken, tuple(calls))
 
     async def streamed(self, url: str) -> Said:
         text, tools = "", []
@@ -74,19 +76,25 @@ class OpenAI:
             async for chunk in await client.chat.completions.create(model="m", messages=ASKED, stream=True):
                 for choice in chunk.choices:
                     spoken = choice.delta.audio.transcript if choice.delta.audio else ""
-                    text += (choice.delta.content or "") + (choice.delta.refusal or "") + (spoken or "")
+                    text += _text(choice.delta.content) + (choice.delta.refusal or "") + (spoken or "")
                     tools += [call for call in choice.delta.tool_calls or () if call.id]
         names = [call.function.name if call.function else call.custom["name"] for call in tools]
         return Said(text, tuple(names))
 
     async def vectors(self, url: str) -> list[list[float]]:
         async with self.client(url) as client:
-            made = await client.embeddings.create(model="m", input=["Hi"], encoding_format="float")
-        return [each.embedding for each in made.data]
+            made = await client.embeddings.create(model="m", input=["Hi"])
+        return [each.embedding for each in sorted(made.data, key=lambda each: each.index)]
 
     @staticmethod
     def status(error: openai.APIStatusError) -> int:
         return error.status_code
+
+
+def _text(content: Any) -> str:
+    """The text of a message. Some who speak as OpenAI does answer in parts, which the client passes on as they are."""
+    parts = content if isinstance(content, list) else [{"type": "text", "text": content or ""}]
+    return "".join(part["text"] for part in parts if part["type"] == "text")
 
 
 class OpenAIResponses(OpenAI):
@@ -276,9 +284,8 @@ class Bedrock:
 
     @contextmanager
     def client(self, url: str) -> Iterator[Any]:
-        session = boto3.session.Session("AKIDEXAMPLE", "not-a-real-secret", region_name="eu-central-1")
         once = Config(retries={"total_max_attempts": 1})
-        client = session.client("bedrock-runtime", endpoint_url=url, config=once)
+        client = _AWS.client("bedrock-runtime", endpoint_url=url, config=once)
         try:
             yield client
         finally:
