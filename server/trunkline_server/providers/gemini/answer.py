@@ -22,7 +22,7 @@ from trunkline_server.providers.events import AnswerEvents, OpenBlock
 from trunkline_server.providers.gemini.endings import blocked, ending_of, is_ending, token_logprobs, usage_of
 from trunkline_server.providers.gemini.errors import reported_error
 from trunkline_server.providers.gemini.sources import Sources
-from trunkline_server.providers.gemini.wire import Blob, Candidate, Chunk, Part, raw_parts
+from trunkline_server.providers.gemini.wire import Blob, Candidate, Chunk, Part, raw_parts, read_any
 
 __all__ = ["AnswerParts"]
 
@@ -48,7 +48,7 @@ class AnswerParts:
         self._response_id = ""
         self._native = ""
         """The finish reason. Some models send one with each chunk, and the last one counts."""
-        self._usage: object = None
+        self._usage = msgspec.Raw(b"")
         self._calls = 0
         self._current: OpenBlock | None = None
         """The block that grows."""
@@ -63,7 +63,7 @@ class AnswerParts:
     @property
     def usage(self) -> v1.Usage | None:
         """What the provider has reported; PARTIAL until it gave a finish reason."""
-        return usage_of(self._usage, v1.USAGE_SOURCE_PROVIDER if self._native else v1.USAGE_SOURCE_PARTIAL)
+        return usage_of(read_any(self._usage), v1.USAGE_SOURCE_PROVIDER if self._native else v1.USAGE_SOURCE_PARTIAL)
 
     def take(self, chunk: Chunk, payload: bytes) -> None:
         """A chunk, and the bytes that it was read from. Raises UpstreamError."""
@@ -72,7 +72,7 @@ class AnswerParts:
         if not self.events.started:
             self._model = chunk.modelVersion or self._model
             self._response_id = chunk.responseId or self._response_id
-        if chunk.usageMetadata is not None:
+        if chunk.usageMetadata:
             self._usage = chunk.usageMetadata
         if chunk.candidates:
             for candidate in chunk.candidates:

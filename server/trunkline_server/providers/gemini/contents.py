@@ -39,6 +39,7 @@ class Contents:
 
     __slots__ = (
         "_calls",
+        "_first_call",
         "_format",
         "_kind",
         "_media",
@@ -61,6 +62,8 @@ class Contents:
         self._kind: int = v1.ROLE_SYSTEM
         self._parts: list[Any] = self.system
         """Of the turn that is being written."""
+        self._first_call: dict[str, Any] | None = None
+        """In it."""
         self._places: list[int] = []
         """Of each result in it, the place of its call among all calls."""
         self._calls: dict[str, tuple[str, int]] = {}
@@ -99,13 +102,14 @@ class Contents:
         if self._kind == v1.ROLE_SYSTEM or not self._parts:
             return
         if self._kind == v1.ROLE_TOOL:
-            order = sorted(range(len(self._parts)), key=self._places.__getitem__)
-            self._parts = [self._parts[index] for index in order]
+            if len(self._places) > 1:
+                order = sorted(range(len(self._places)), key=self._places.__getitem__)
+                self._parts = [self._parts[index] for index in order]
             self._places.clear()
-        elif self._kind == v1.ROLE_ASSISTANT and self._newest:
-            call = next((part for part in self._parts if isinstance(part, dict) and "functionCall" in part), None)
-            if call is not None:
-                call.setdefault("thoughtSignature", UNSIGNED)
+        elif self._first_call is not None:
+            if self._newest:
+                self._first_call.setdefault("thoughtSignature", UNSIGNED)
+            self._first_call = None
         self.contents.append({"role": "model" if self._kind == v1.ROLE_ASSISTANT else "user", "parts": self._parts})
 
     def _user(self, place: int, message: v1.Message) -> None:
@@ -186,6 +190,8 @@ class Contents:
         part: dict[str, Any] = {"functionCall": wire}
         self._sign(at, block, part)
         self._parts.append(part)
+        if self._first_call is None:
+            self._first_call = part
 
     def _result(self, at: _At, block: v1.Block) -> dict[str, Any]:
         result = block.tool_result

@@ -1,9 +1,5 @@
 """How Gemini counts the tokens of a request: models.countTokens, which takes the request itself."""
 
-from typing import Final
-
-import msgspec
-
 from trunkline import v1
 from trunkline_server.core.deployment import Deployment
 from trunkline_server.core.errors import UpstreamMalformed
@@ -13,11 +9,9 @@ from trunkline_server.providers.gemini.errors import reported_error
 from trunkline_server.providers.gemini.paths import model_path
 from trunkline_server.providers.gemini.request import post, request_body
 from trunkline_server.providers.gemini.ways import Ways
-from trunkline_server.providers.gemini.wire import decoded
+from trunkline_server.providers.gemini.wire import read_any
 
 __all__ = ["GeminiCounting", "decode_count"]
-
-_ANY: Final = msgspec.json.Decoder()
 
 
 class GeminiCounting:
@@ -43,7 +37,7 @@ class GeminiCounting:
 
 def decode_count(body: bytes, deployment: Deployment) -> v1.CountTokensResponse:
     """The count of an answer with status 200. Raises UpstreamError."""
-    answer = decoded(_ANY, body)
+    answer = read_any(body)
     if isinstance(answer, dict) and answer.get("error"):
         raise reported_error(body)
     # A count of zero is left out on the wire, as all defaults are.

@@ -15,7 +15,7 @@ import msgspec
 
 from trunkline_server.core.errors import UpstreamMalformed
 
-__all__ = ["Candidate", "Chunk", "LogprobsResult", "Part", "Token", "decode_chunk", "raw_parts"]
+__all__ = ["Candidate", "Chunk", "LogprobsResult", "Part", "Token", "decode_chunk", "decoded", "raw_parts", "read_any"]
 
 _NOTHING: Final = msgspec.Raw(b"")
 
@@ -103,7 +103,8 @@ class Chunk(msgspec.Struct, gc=False):
 
     candidates: list[Candidate] | None = None
     promptFeedback: PromptFeedback | None = None  # noqa: N815
-    usageMetadata: Any = None  # noqa: N815
+    usageMetadata: msgspec.Raw = _NOTHING  # noqa: N815
+    """Each chunk has it, and the last one counts: it is read when it is asked for."""
     modelVersion: str | None = None  # noqa: N815
     responseId: str | None = None  # noqa: N815
     error: Any = None
@@ -122,6 +123,7 @@ class _RawChunk(msgspec.Struct, gc=False):
     candidates: list[_RawCandidate] | None = None
 
 
+_ANY: Final = msgspec.json.Decoder()
 _CHUNKS: Final = msgspec.json.Decoder(Chunk)
 _RAW_CHUNKS: Final = msgspec.json.Decoder(_RawChunk)
 
@@ -131,6 +133,11 @@ _Shape = TypeVar("_Shape")
 def decode_chunk(data: bytes) -> Chunk:
     """An answer or a chunk. Raises UpstreamMalformed."""
     return decoded(_CHUNKS, data)
+
+
+def read_any(raw: bytes | msgspec.Raw) -> Any:
+    """Any JSON, None where there is nothing. Raises UpstreamMalformed."""
+    return decoded(_ANY, raw) if raw else None
 
 
 def raw_parts(data: bytes) -> list[bytes]:

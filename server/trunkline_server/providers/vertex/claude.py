@@ -11,9 +11,11 @@ from typing import Final
 
 from trunkline_server.core.deployment import Deployment, Provider
 from trunkline_server.core.dialect import Counting
+from trunkline_server.core.http import HttpRequest
 from trunkline_server.providers.anthropic.counting import Count
 from trunkline_server.providers.anthropic.dialect import Anthropic
 from trunkline_server.providers.anthropic.flavour import Flavour
+from trunkline_server.providers.anthropic.request import Encoded
 from trunkline_server.providers.vertex.publishers import model_of, parent
 
 __all__ = ["Claude"]
@@ -49,6 +51,11 @@ class Claude(Anthropic):
     def count_target(self, deployment: Deployment) -> str:
         """The one path of all models."""
         return f"{_base(deployment)}/publishers/anthropic/models/count-tokens:rawPredict"
+
+    def request(self, encoded: Encoded, deployment: Deployment, target: str, *, stream: bool) -> HttpRequest:
+        """A body as a request. Where it names the model, it does so without the publisher."""
+        plain = replace(deployment, upstream_model=model_of(deployment.upstream_model).name)
+        return super().request(encoded, plain, target, stream=stream)
 
     def credential(self, provider: Provider) -> dict[str, str]:
         """The headers that present the fixed key, if there is one."""
