@@ -31,7 +31,7 @@ _CALL_ID: Final = re.compile(r".{1,64}", re.DOTALL)
 """OpenAI's specification: FunctionCallOutputItemParam.call_id."""
 _HALF_AN_HOUR_S: Final = 1800
 
-_OBJECT: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_OBJECT: Final[msgspec.json.Decoder[dict[str, Any]]] = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _WORD: Final = msgspec.json.Decoder(str)
 
 _At = tuple[int, ...]
@@ -171,12 +171,11 @@ class Items:
     def _annotations(self, at: _At, text: v1.Text) -> list[msgspec.Raw]:
         made = []
         for index, citation in enumerate(text.citations[:]):
-            path = f"{_path(at)}.text.citations[{index}]"
-            if not citation.opaque:
-                self.left_out.append(path)
-                continue
-            _members(citation.opaque, f"{path}.opaque")
-            made.append(embedded(citation.opaque))
+            if citation.opaque:
+                _members(citation.opaque, at, f"text.citations[{index}].opaque")
+                made.append(embedded(citation.opaque))
+            else:
+                self.left_out.append(f"{_path(at)}.text.citations[{index}]")
         return made
 
     def _into_message(self, at: _At, signature: bytes, part: Any) -> None:
@@ -184,12 +183,12 @@ class Items:
         if self._growing is not None and self._growing[0] == signature:
             self._growing[1].append(part)
             return
-        path = f"{_path(at)}.signature"
-        members: dict[str, Any] = {**_members(signature, path)}
+        members: dict[str, Any] = _members(signature, at, "signature")
         if _word(members.get("type")) != "message":
-            raise _foreign(path)
+            raise _foreign(at, "signature")
         content = [part]
-        self._add({**members, "type": "message", "role": "assistant", "content": content})
+        members.update(type="message", role="assistant", content=content)
+        self._add(members)
         self._growing = (signature, content)
 
     def _thought(self, at: _At, block: v1.Block) -> None:
@@ -197,9 +196,8 @@ class Items:
         if block.origin.format != _FORMAT or not data:
             self._leave_out(at, block)
             return
-        path = f"{_path(at)}.reasoning.opaque"
-        if _word(_members(data, path).get("type")) != "reasoning":
-            raise _foreign(path)
+        if _word(_members(data, at, "reasoning.opaque").get("type")) != "reasoning":
+            raise _foreign(at, "reasoning.opaque")
         self._envelope(at, block, None)
         self._add(embedded(data))
 
@@ -208,12 +206,13 @@ class Items:
             self._leave_out(at, block)
             return
         opaque = block.provider_opaque
-        path = f"{_path(at)}.provider_opaque"
-        kind = _word(_members(opaque.data, f"{path}.data").get("type"))
+        kind = _word(_members(opaque.data, at, "provider_opaque.data").get("type"))
         if not kind or kind != opaque.type:
-            raise missing(f"{path}.type", "it is not the type that the data has; send both back as they came")
+            text = "it is not the type that the data has; send both back as they came"
+            raise missing(f"{_path(at)}.provider_opaque.type", text)
         if kind == "item_reference":
-            raise missing(f"{path}.type", "nothing is stored at the provider that could be referred to; send the item")
+            text = "nothing is stored at the provider that could be referred to; send the item"
+            raise missing(f"{_path(at)}.provider_opaque.type", text)
         self._hung(at, block)
         if block.signature:  # a part of a message, of a kind that has no block of its own
             self._into_message(at, block.signature, embedded(opaque.data))
@@ -226,8 +225,8 @@ class Items:
             arguments = call.arguments_json.decode()
         except UnicodeDecodeError as error:
             raise missing(f"{_path(at)}.tool_call.arguments_json", "the provider takes UTF-8 only") from error
-        kind, members = self._call_of(at, block)
-        item = {**members, "type": kind, "call_id": fitting_id(call.id, _CALL_ID), "name": call.name}
+        kind, item = self._call_of(at, block)
+        item.update(type=kind, call_id=fitting_id(call.id, _CALL_ID), name=call.name)
         if kind == "custom_tool_call":
             self._custom_calls.add(call.id)
             item["input"] = arguments
@@ -242,11 +241,10 @@ class Items:
             self._envelope(at, block, None)
             return ("custom_tool_call" if block.tool_call.name in self._custom_tools else "function_call"), {}
         self._hung(at, block)
-        path = f"{_path(at)}.signature"
-        members: dict[str, Any] = {**_members(block.signature, path)}
+        members: dict[str, Any] = _members(block.signature, at, "signature")
         kind = _word(members.get("type"))
         if kind not in CALLS:
-            raise _foreign(path)
+            raise _foreign(at, "signature")
         return kind, members
 
     def _result(self, at: _At, block: v1.Block) -> None:
@@ -302,13 +300,13 @@ def _path(at: _At) -> str:
     return f"messages[{message}].blocks[{block}]" + "".join(f".tool_result.blocks[{index}]" for index in inner)
 
 
-def _members(data: bytes, path: str) -> dict[str, msgspec.Raw]:
-    """The members of what should be one JSON object. Raises CapabilityMissing."""
+def _members(data: bytes, at: _At, field: str) -> dict[str, Any]:
+    """The members of what should be one JSON object, each as it was written. Raises CapabilityMissing."""
     try:
-        data.decode()
+        data.decode()  # the parser does not look at bytes within strings
         return _OBJECT.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _foreign(path) from error
+        raise _foreign(at, field) from error
 
 
 def _word(raw: msgspec.Raw | None) -> str:
@@ -318,8 +316,9 @@ def _word(raw: msgspec.Raw | None) -> str:
         return ""
 
 
-def _foreign(path: str) -> Exception:
-    return missing(path, "this is not what a provider of this format sent; send it back as it came, or leave it out")
+def _foreign(at: _At, field: str) -> Exception:
+    text = "this is not what a provider of this format sent; send it back as it came, or leave it out"
+    return missing(f"{_path(at)}.{field}", text)
 
 
 def _breakpoint(mark: v1.CacheMark) -> dict[str, str]:
