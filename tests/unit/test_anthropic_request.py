@@ -390,12 +390,14 @@ def test_sets_of_tools_are_named_with_results() -> None:
 
 
 def test_later_instructions() -> None:
-    """Instructions behind a user's turn have a role of their own; behind the model's they are refused."""
+    """Instructions between a user's turn and the model's have a role of their own; elsewhere they are refused."""
     later = turn(v1.ROLE_SYSTEM, text("Now in French."))
     turns = [turn(v1.ROLE_USER, text()), later, turn(v1.ROLE_ASSISTANT, text("Oui.")), later]
     body, _ = sent(v1.CompleteRequest(model="small", messages=turns[:2]))
     assert body["messages"][1] == {"role": "system", "content": "Now in French."}
     assert refusal(v1.CompleteRequest(model="small", messages=turns)) == "messages[3].role"
+    followed = v1.CompleteRequest(model="small", messages=[*turns[:2], turn(v1.ROLE_DEVELOPER, text("Yes.")), turns[0]])
+    assert refusal(followed) == "messages[2].role"
     old = Anthropic(Flavour(later_instructions=False))
     with pytest.raises(CapabilityMissing) as caught:
         old.encode(v1.CompleteRequest(model="small", messages=turns[:2]), NEWEST, stream=False)

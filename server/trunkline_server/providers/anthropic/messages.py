@@ -5,7 +5,8 @@
    made in this format, byte for byte; elsewhere it is left out and named. Nothing vanishes silently.
 3. Turns of one role that follow one another are one turn on the wire, so results of parallel calls stand together.
 
-Leading instructions are the system prompt. Later ones have a role of their own, right behind a user's turn.
+Leading instructions are the system prompt. Later ones have a role of their own, right behind a user's turn and before
+one of the model's: elsewhere the provider refuses them, and so does this.
 
 Source: the request types of the `anthropic` package, 2.12; for later instructions
 https://platform.claude.com/docs/en/build-with-claude/mid-conversation-system-messages
@@ -19,6 +20,7 @@ import msgspec
 
 from trunkline import v1
 from trunkline_server.core.capability import Capability
+from trunkline_server.core.errors import CapabilityMissing
 from trunkline_server.providers.anthropic.cache import CacheMarks
 from trunkline_server.providers.anthropic.flavour import Flavour
 from trunkline_server.providers.anthropic.media import media_part
@@ -44,7 +46,18 @@ _Part = dict[str, Any] | msgspec.Raw
 class Messages:
     """Writes turns, in order: instructions to `system`, others to `wire`. `left_out`: paths of what can't travel."""
 
-    __slots__ = ("_capability", "_flavour", "_kinds", "_marks", "_provider", "_toolsets", "left_out", "system", "wire")
+    __slots__ = (
+        "_capability",
+        "_flavour",
+        "_instructed_at",
+        "_kinds",
+        "_marks",
+        "_provider",
+        "_toolsets",
+        "left_out",
+        "system",
+        "wire",
+    )
 
     def __init__(self, flavour: Flavour, provider: str, capability: Capability | None, marks: CacheMarks) -> None:
         self._flavour = flavour
@@ -54,6 +67,8 @@ class Messages:
         self._marks = marks
         self._toolsets: dict[str, msgspec.Raw] = {}
         """By the id of a call of a tool within a set, the name of the set: the result has to say it as well."""
+        self._instructed_at = 0
+        """Where the last later instructions are."""
         self.system: list[dict[str, Any]] = []
         self.wire: list[dict[str, Any]] = []
         self.left_out: list[str] = []
@@ -109,17 +124,22 @@ class Messages:
         if not self._flavour.later_instructions:
             raise missing(f"messages[{place}].role", "instructions stand before all turns here; put it first")
         if self.wire[-1]["role"] == "assistant":
-            text = "later instructions stand right behind a user's turn here; put it there, or before all turns"
-            raise missing(f"messages[{place}].role", text)
+            raise _misplaced(place)
+        if parts:
+            self._instructed_at = place
         self._add("system", parts)
 
     def _add(self, role: str, parts: list[_Part]) -> None:
         if not parts:
             return  # a turn of the model's that says nothing
-        if self.wire and self.wire[-1]["role"] == role:
-            self.wire[-1]["content"] += parts
+        wire = self.wire
+        last = wire[-1]["role"] if wire else ""
+        if last == role:
+            wire[-1]["content"] += parts
+        elif last == "system" and role == "user":
+            raise _misplaced(self._instructed_at)
         else:
-            self.wire.append({"role": role, "content": parts})
+            wire.append({"role": role, "content": parts})
 
     def _parts(self, place: int, message: v1.Message, media: Callable[[_At, v1.Block], _Part | None]) -> list[_Part]:
         parts: list[_Part] = []
@@ -199,13 +219,14 @@ class Messages:
         result = block.tool_result
         part: dict[str, Any] = {"type": "tool_result", "tool_use_id": _call_id(result.tool_call_id)}
         parts: list[_Part] = []
-        for index, inner in enumerate(result.blocks[:]):
+        inners = result.blocks[:]
+        for index, inner in enumerate(inners):
             made = (self._text if inner.WhichOneof("kind") == "text" else self._media)((*at, index), inner)
             if made is not None:
                 parts.append(made)
         if parts:
             # A mark is written into its block at the end, so a text that has one stays a block.
-            marked = len(parts) > 1 or any(inner.HasField("cache_mark") for inner in result.blocks)
+            marked = len(parts) > 1 or any(inner.HasField("cache_mark") for inner in inners)
             part["content"] = parts if marked else plain(parts)
         if result.is_error:
             part["is_error"] = True
@@ -252,6 +273,11 @@ def plain(parts: list[Any]) -> str | list[Any]:
     if len(parts) == 1 and isinstance(first, dict) and len(first) == 2 and "text" in first:  # noqa: PLR2004 - and a type
         return str(first["text"])
     return parts
+
+
+def _misplaced(place: int) -> CapabilityMissing:
+    text = "later instructions stand between a user's turn and the model's here; put it there, or before all turns"
+    return missing(f"messages[{place}].role", text)
 
 
 def _path(at: _At) -> str:
