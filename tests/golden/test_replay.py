@@ -63,7 +63,7 @@ class Shuffled:
             made = base64.b64encode(self._rng.randbytes(self._rng.randint(1, 400))).decode()
             return self.sealed.setdefault(item, made)
         if isinstance(item, str) and item and _is_call_id(key, holder):
-            return self.ids.setdefault(item, f"call-{self._rng.getrandbits(120):030x}")
+            return self.ids.setdefault(item, f"{self._rng.getrandbits(36):09x}")
         return self(item)
 
 

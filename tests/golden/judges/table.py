@@ -10,8 +10,10 @@ from tests.golden.judges.bedrock import Bedrock
 from tests.golden.judges.cohere import Cohere
 from tests.golden.judges.google import Gemini, Vertex
 from tests.golden.judges.judge import Judge
+from tests.golden.judges.near_twin import NearTwin
 from tests.golden.judges.openai import OpenAI, SpeaksOpenAI
 from tests.golden.judges.openai_responses import OpenAIResponses
+from trunkline_server.providers.openai.quirks import Quirks
 from trunkline_server.providers.registry import ROWS
 
 LLAMA: Final = "https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md"
@@ -31,11 +33,11 @@ JUDGES: Final[Mapping[str, Judge]] = MappingProxyType(
     }
 )
 
-_ANYBODY: Final = SpeaksOpenAI()
-
 
 def judge_of(dialect: str) -> Judge:
-    """The judge of a dialect; whoever speaks OpenAI's chat completions without a judge of its own has OpenAI's."""
+    """The judge of a dialect; near-twins of OpenAI without one of their own have OpenAI's, but for what is theirs."""
     if dialect in JUDGES or ROWS[dialect].speaker != ROWS["openai"].speaker:
         return JUDGES[dialect]
-    return _ANYBODY
+    [quirks] = ROWS[dialect].arguments
+    assert isinstance(quirks, Quirks)
+    return NearTwin(quirks)
