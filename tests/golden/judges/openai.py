@@ -31,6 +31,7 @@ _CACHE_OPTIONS: Final = {
     "type": "object",
     "properties": {"mode": {"type": "string", "enum": ["implicit", "explicit"]}, "ttl": _LIFETIME},
 }
+_EFFORT: Final = {"enum": ["none", "minimal", "low", "medium", "high", "xhigh", "max", None]}
 _WITH_BREAKPOINTS: Final = (
     "InputTextContent",
     "InputImageContent",
@@ -44,6 +45,7 @@ SPECIFICATION: Final = Specification(
     "openai",
     "official",
     patches=[
+        Patch(at="#/components/schemas/ReasoningEffort", to=_EFFORT, why=_SINCE),
         Patch(
             at="#/components/schemas/ResponseProperties/properties/prompt_cache_options", to=_CACHE_OPTIONS, why=_SINCE
         ),
