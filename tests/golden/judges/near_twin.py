@@ -4,8 +4,6 @@ What a row of the table declares as its own (Quirks) is set aside; what is left 
 document and types. So a member that is not declared is refused, wherever it stands.
 """
 
-import struct
-from base64 import b64decode
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -49,8 +47,6 @@ class NearTwin(SpeaksOpenAI):
         return {name: value for name, value in part.items() if name != self._quirks.cache_marks}
 
     def answer(self, request: Request, body: Any) -> None:
-        if request["url"].endswith(EMBEDDINGS):
-            body = {**body, "data": [{**item, "embedding": _numbers(item["embedding"])} for item in body["data"]]}
         super().answer(request, self._told(body))
 
     def event(self, request: Request, data: Any) -> None:
@@ -73,11 +69,3 @@ class NearTwin(SpeaksOpenAI):
             if isinstance((said := told.get(name) or {}).get("content"), list):
                 told[name] = {**said, "content": ""}
         return told
-
-
-def _numbers(embedding: Any) -> Any:
-    """The floats in base64, or the numbers as they stand."""
-    if not isinstance(embedding, str):
-        return embedding
-    data = b64decode(embedding)
-    return struct.unpack(f"<{len(data) // 4}f", data)

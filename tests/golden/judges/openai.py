@@ -4,6 +4,8 @@ Both have a word on requests; on answers the SDK's types alone, since the specif
 itself leaves out.
 """
 
+import struct
+from base64 import b64decode
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -86,7 +88,11 @@ class OpenAI:
             raise Refused(f"{operation.path} is not what this dialect asks for")
 
     def answer(self, request: Request, body: Any) -> None:
-        parse(CreateEmbeddingResponse if request["url"].endswith(EMBEDDINGS) else ChatCompletion, body)
+        if request["url"].endswith(EMBEDDINGS):
+            vectors = [{**item, "embedding": _numbers(item["embedding"])} for item in body["data"]]
+            parse(CreateEmbeddingResponse, {**body, "data": vectors})
+        else:
+            parse(ChatCompletion, body)
 
     def event(self, request: Request, data: Any) -> None:
         if "error" in data:
@@ -96,6 +102,14 @@ class OpenAI:
 
     def failure(self, status: int, body: Any) -> None:
         parse(ErrorObject, body["error"])
+
+
+def _numbers(embedding: Any) -> Any:
+    """The numbers of a vector, which the types have as a list, where it came in base64."""
+    if not isinstance(embedding, str):
+        return embedding
+    data = b64decode(embedding)
+    return struct.unpack(f"<{len(data) // 4}f", data)
 
 
 class SpeaksOpenAI(OpenAI):
