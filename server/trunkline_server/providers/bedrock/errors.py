@@ -74,6 +74,8 @@ _OF_WORDS: Final[tuple[tuple[re.Pattern[str], type[UpstreamError]], ...]] = (
     (re.compile(r"invalid_payment_instrument|payment instrument"), UpstreamQuotaExhausted),
 )
 """What a ValidationException or AccessDeniedException is about stands in its words alone."""
+_OF_MODEL: Final = (429, 503, 529)
+"""Statuses of the model behind Bedrock that say more than that it failed."""
 _MANY: Final = frozenset({UpstreamRejected, UpstreamAuthFailed})
 _MAX_SEARCHED: Final = 4096
 """Characters of a message that are looked through."""
@@ -86,7 +88,7 @@ def error_of(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamEr
     code = code or word(_short(_text(told, "code")))
     message = _message(told, body)
     return failure(
-        _kind(code, message) or kind_of_status(status),
+        _kind(code, message, told) or kind_of_status(status),
         status=status,
         code=code,
         message=message,
@@ -99,11 +101,13 @@ def reported_error(name: bytes, payload: bytes) -> UpstreamError:
     code = word(_short(name.decode("ascii", "replace")))
     told = _object(payload)
     message = _text(told, "originalMessage") or _message(told, payload)
-    return failure(_kind(code, message) or UpstreamFailed, status=200, code=code, message=message)
+    return failure(_kind(code, message, told) or UpstreamFailed, status=200, code=code, message=message)
 
 
-def _kind(code: str, message: str) -> type[UpstreamError] | None:
+def _kind(code: str, message: str, told: Mapping[str, Any]) -> type[UpstreamError] | None:
     kind = _BY_CODE.get(code.lower())
+    if kind is UpstreamFailed and told.get("originalStatusCode") in _OF_MODEL:
+        return kind_of_status(told["originalStatusCode"])
     if kind in _MANY:
         said = message[:_MAX_SEARCHED].lower()
         return next((meant for words, meant in _OF_WORDS if words.search(said)), kind)
