@@ -54,6 +54,7 @@ class Messages:
         "_marks",
         "_provider",
         "_toolsets",
+        "_turns",
         "left_out",
         "system",
         "wire",
@@ -72,6 +73,13 @@ class Messages:
         self.system: list[dict[str, Any]] = []
         self.wire: list[dict[str, Any]] = []
         self.left_out: list[str] = []
+        self._turns: dict[int, Callable[[int, v1.Message], None]] = {
+            v1.ROLE_SYSTEM: self._instruct,
+            v1.ROLE_DEVELOPER: self._instruct,
+            v1.ROLE_USER: self._asks,
+            v1.ROLE_ASSISTANT: self._answers,
+            v1.ROLE_TOOL: self._asks,
+        }
         self._kinds: dict[str, Callable[[_At, v1.Block], _Part | None]] = {
             "text": self._text,
             "reasoning": self._thought,
@@ -87,13 +95,7 @@ class Messages:
         for index, message in enumerate(messages[:]):
             if message.name:
                 self.left_out.append(f"messages[{index}].name")
-            role = message.role
-            if role in (v1.ROLE_SYSTEM, v1.ROLE_DEVELOPER):
-                self._instruct(index, message)
-            elif role == v1.ROLE_ASSISTANT:
-                self._add("assistant", self._parts(index, message, self._leave_out))
-            else:
-                self._add("user", self._parts(index, message, self._media))
+            self._turns[message.role](index, message)
 
     @property
     def last_part(self) -> Any:
@@ -115,6 +117,12 @@ class Messages:
         for turn in self.wire:
             if len(turn["content"]) == 1:
                 turn["content"] = plain(turn["content"])
+
+    def _asks(self, place: int, message: v1.Message) -> None:
+        self._add("user", self._parts(place, message, self._media))
+
+    def _answers(self, place: int, message: v1.Message) -> None:
+        self._add("assistant", self._parts(place, message, self._leave_out))
 
     def _instruct(self, place: int, message: v1.Message) -> None:
         parts = self._parts(place, message, self._leave_out)
@@ -156,7 +164,7 @@ class Messages:
         if not text.text:
             return self._leave_out(at, block)  # the provider refuses a request with an empty text
         part: dict[str, Any] = {"type": "text", "text": text.text}
-        if text.citations:
+        if len(text.citations):
             self._cite(at, block, part)
         if text.is_refusal:
             self.left_out.append(f"{_path(at)}.text.is_refusal")
