@@ -22,7 +22,7 @@ from trunkline_server.providers.events import AnswerEvents, OpenBlock
 from trunkline_server.providers.gemini.endings import blocked, ending_of, is_ending, token_logprobs, usage_of
 from trunkline_server.providers.gemini.errors import reported_error
 from trunkline_server.providers.gemini.sources import Sources
-from trunkline_server.providers.gemini.wire import Blob, Candidate, Chunk, Part, raw_parts, read_any
+from trunkline_server.providers.gemini.wire import Blob, Candidate, Chunk, Part, decoded, raw_parts, read_any
 
 __all__ = ["AnswerParts"]
 
@@ -63,7 +63,11 @@ class AnswerParts:
     @property
     def usage(self) -> v1.Usage | None:
         """What the provider has reported; PARTIAL until it gave a finish reason."""
-        return usage_of(read_any(self._usage), v1.USAGE_SOURCE_PROVIDER if self._native else v1.USAGE_SOURCE_PARTIAL)
+        try:
+            told = read_any(self._usage)
+        except UpstreamMalformed:
+            return None  # known too late to be a failure of the answer
+        return usage_of(told, v1.USAGE_SOURCE_PROVIDER if self._native else v1.USAGE_SOURCE_PARTIAL)
 
     def take(self, chunk: Chunk, payload: bytes) -> None:
         """A chunk, and the bytes that it was read from. Raises UpstreamError."""
@@ -178,7 +182,7 @@ class AnswerParts:
     def _take_raw(self, part: Part, place: int, payload: bytes) -> None:
         parts = raw_parts(payload)
         raw = parts[place] if place < len(parts) else b"{}"
-        kinds = [name for name in _NAMES.decode(raw) if name not in _BESIDE]
+        kinds = [name for name in decoded(_NAMES, raw) if name not in _BESIDE]
         if not kinds and not part.thoughtSignature:
             return
         kind = kinds[0] if kinds else "thoughtSignature"

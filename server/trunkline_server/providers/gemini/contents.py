@@ -197,8 +197,8 @@ class Contents:
         result = block.tool_result
         name, place = self._calls.get(result.tool_call_id, (result.name, len(self._calls)))
         self._places.append(place)
-        if result.name and result.name != name:
-            self.left_out.append(f"{_path(at)}.tool_result.name")
+        if result.name and result.tool_call_id in self._calls:
+            self.left_out.append(f"{_path(at)}.tool_result.name")  # that of the call stands there
         texts: list[str] = []
         media: list[dict[str, Any]] = []
         for index, inner in enumerate(result.blocks[:]):

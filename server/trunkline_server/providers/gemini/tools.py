@@ -19,6 +19,7 @@ _MODES: Final = {
     v1.TOOL_CHOICE_MODE_NONE: "NONE",
     v1.TOOL_CHOICE_MODE_REQUIRED: "ANY",
 }
+_FREE: Final = (v1.TOOL_CHOICE_MODE_UNSPECIFIED, v1.TOOL_CHOICE_MODE_AUTO)
 _TYPE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _LISTS: Final = frozenset({"mcpServers"})
 """Members of a Tool that hold a list, of which a provider tool is one entry."""
@@ -46,13 +47,13 @@ class Tools:
             if tool.HasField("cache_mark"):
                 self.left_out.append(f"tools[{index}].cache_mark")
             if tool.WhichOneof("kind") == "provider":
-                made = self._provider_tool(index, tool.provider)
-                if self._may_be_called(tool):
-                    others.append(made)
+                made, told, kind = self._provider_tool(index, tool.provider), self._may_run(tool), others
             else:
-                made = self._function(index, tool.function)
-                if self._is_told(tool):
-                    functions.append(made)
+                made, told, kind = self._function(index, tool.function), self._is_told(tool), functions
+            if told:
+                kind.append(made)
+            else:
+                self.left_out.append(f"tools[{index}]")
         wire = [{"functionDeclarations": functions}, *others] if functions else others
         if wire:
             self.members["tools"] = wire
@@ -68,9 +69,9 @@ class Tools:
             wire["description"] = function.description
         if function.parameters_json_schema:
             wire["parametersJsonSchema"] = embedded(function.parameters_json_schema)
-        if function.strict:
+        if function.strict and self._choice.mode in _FREE:
             self._strict = True
-        elif function.HasField("strict"):
+        elif function.HasField("strict"):  # calls that are forced fit their schemas anyway
             self.left_out.append(f"tools[{index}].function.strict")
         return wire
 
@@ -84,7 +85,7 @@ class Tools:
         config = embedded(tool.config_json or b"{}")
         return {kind: [config] if kind in _LISTS else config}
 
-    def _may_be_called(self, tool: v1.Tool) -> bool:
+    def _may_run(self, tool: v1.Tool) -> bool:
         """The mode is about functions only: tools of the provider that may not run are not sent at all."""
         if self._choice.mode == v1.TOOL_CHOICE_MODE_NONE:
             return False
@@ -92,9 +93,11 @@ class Tools:
 
     def _is_told(self, tool: v1.Tool) -> bool:
         """Whether the model hears of a function. In mode ANY the allowed ones are named; AUTO has no place for that."""
-        if self._choice.mode in (v1.TOOL_CHOICE_MODE_REQUIRED, v1.TOOL_CHOICE_MODE_NONE):
-            return True
-        return not self._choice.allowed_tools or tool.function.name in self._choice.allowed_tools
+        return (
+            self._choice.mode not in _FREE
+            or not self._choice.allowed_tools
+            or tool.function.name in self._choice.allowed_tools
+        )
 
     def _config(self, functions: list[dict[str, Any]], others: list[dict[str, Any]]) -> dict[str, Any]:
         config: dict[str, Any] = {}
