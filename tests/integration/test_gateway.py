@@ -492,3 +492,17 @@ async def test_many_calls_at_once_all_end(provider, channel):
 
     texts = await asyncio.gather(*(one(number) for number in range(200)))
     assert texts == [f"text {number}" for number in range(200)]
+
+
+@pytest.mark.parametrize("count", [32, 33, 400])
+async def test_fields_that_are_left_out_are_named_or_counted(provider, channel, count):
+    """The trail names 32 paths at most; where there are more, the last entry says how many are not named."""
+    said = v1.Block(reasoning=v1.Reasoning(text="hm"), origin=v1.Origin(format="anthropic"))
+    request = ask()
+    for _ in range(count):
+        request.messages.add(role=v1.ROLE_ASSISTANT, blocks=[said])
+    answer = await completion(channel).Complete(request)
+    left_out = answer.finished.attempts[0].left_out
+    assert left_out[0] == "messages[1].blocks[0].reasoning"
+    assert len(left_out) == 32
+    assert left_out[-1] == ("messages[32].blocks[0].reasoning" if count == 32 else f"and {count - 31} more")

@@ -80,12 +80,19 @@ class EmbeddingRouter:
     ) -> list[v1.EmbedResponse]:
         embeddings = self._embeddings(deployment)
         requests = [(embeddings.encode(part, deployment), part) for part in parts]
+        # No TaskGroup: before Python 3.13 ("correct preservation of cancellation counts") it leaves the call's own task
+        # marked as cancelled where a part fails, and a call that is marked so ends without a status.
+        asked = [asyncio.create_task(self._ask(deployment, http, part, trying)) for http, part in requests]
         try:
-            async with asyncio.TaskGroup() as group:
-                asked = [group.create_task(self._ask(deployment, http, part, trying)) for http, part in requests]
-        except* GatewayError as failures:
-            raise _first(failures) from failures
-        return [one.result() for one in asked]
+            await asyncio.wait(asked, return_when=asyncio.FIRST_EXCEPTION)
+            for one in asked:
+                if one.done():
+                    one.result()
+            return [one.result() for one in asked]
+        finally:
+            for one in asked:  # where one has failed, or the caller has gone, the others are of no use
+                one.cancel()
+                one.add_done_callback(_look_at)
 
     async def _ask(
         self, deployment: Deployment, http: HttpRequest, part: v1.EmbedRequest, trying: Attempt
@@ -95,10 +102,10 @@ class EmbeddingRouter:
         return self._embeddings(deployment).decode(body, part, deployment)
 
 
-def _first(failures: BaseExceptionGroup[GatewayError]) -> GatewayError:
-    """One failure stands for all: when the first came, the others were stopped."""
-    first = failures.exceptions[0]
-    return first if isinstance(first, GatewayError) else _first(first)
+def _look_at(task: asyncio.Task[v1.EmbedResponse]) -> None:
+    """Take note of a failure: one stands for all, and asyncio complains of those that nobody looked at."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _parts(request: v1.EmbedRequest, most: int) -> list[v1.EmbedRequest]:

@@ -1,7 +1,7 @@
 """The attempt trail: every try of a call, as its ending shows it."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from google.protobuf.duration_pb2 import Duration
@@ -17,7 +17,7 @@ SHARED = 8
 MAX_UPSTREAM_ID = 128
 """Characters of a provider's id of a request; a longer one is left out."""
 MAX_LEFT_OUT = 32
-"""Paths of left-out fields that an attempt names; more are cut."""
+"""Paths of left-out fields that an attempt names. Of more it names one less, and says how many there are besides."""
 
 
 class Attempt:
@@ -29,7 +29,7 @@ class Attempt:
         self.started_at = clock()
         self.entry = _entry(deployment)
         self.entry.started_after.CopyFrom(_duration(self.started_at - call.started_at))
-        self.entry.left_out.extend(request.left_out[:MAX_LEFT_OUT])
+        self.entry.left_out.extend(_told(request.left_out))
         call.attempts.append(self.entry)
 
     def presents(self, secrets: tuple[str, ...]) -> None:
@@ -59,6 +59,7 @@ class Attempt:
         self.entry.reason = error.reason_name
         if isinstance(error, UpstreamError):
             error.provider = self.entry.provider
+            self.entry.http_status = error.http_status or self.entry.http_status  # a batch in parts has several
             self._keep_secret(error)
             self.entry.native_code = error.native_code
         self.end(v1.ATTEMPT_OUTCOME_FAILED)
@@ -109,6 +110,13 @@ def skipped(call: Call, deployment: Deployment, error: GatewayError) -> None:
     if isinstance(error, CapabilityMissing):
         entry.left_out.extend(violation.field for violation in error.violations)
     call.attempts.append(entry)
+
+
+def _told(left_out: Sequence[str]) -> Sequence[str]:
+    if len(left_out) <= MAX_LEFT_OUT:
+        return left_out
+    told = left_out[: MAX_LEFT_OUT - 1]
+    return (*told, f"and {len(left_out) - len(told)} more")
 
 
 def _entry(deployment: Deployment) -> v1.Attempt:
