@@ -15,8 +15,9 @@ from trunkline.fold import fold
 from trunkline_server.local_model import weights
 
 QUESTION: Final = "Name three colours."
-PATHS: Final = {"openai": "/v1"}
+PATHS: Final = {"openai": "/v1", "openai-responses": "/v1", "anthropic": "/v1"}
 """Dialects that it speaks, and the path of the base URL for each."""
+OWN: Final = {"openai-responses": {"native_count": True}}
 TELLS_LENGTH: Final = [name for name in PATHS if name != "openai-responses"]
 """In OpenAI's newer dialect it calls an answer completed that was cut at its bound (xllamacpp 2026.10.11549)."""
 
@@ -37,7 +38,8 @@ async def gateway(llama: str) -> AsyncIterator[Running]:
     """A model for each dialect, called by the dialect's name."""
     document = {
         "providers": {
-            name: {"dialect": name, "base_url": f"{llama}{path}", "api_key": "none"} for name, path in PATHS.items()
+            name: {"dialect": name, "base_url": f"{llama}{path}", "api_key": "none", **OWN.get(name, {})}
+            for name, path in PATHS.items()
         },
         "models": {name: {"deployments": [{"provider": name, "upstream_model": "any"}]} for name in PATHS},
     }
