@@ -540,6 +540,9 @@ def test_twins_say_it_elsewhere() -> None:
     assert made.target == "/v1:rawPredict"
     assert twin.counting is None
     assert (twin.name, twin.format) == ("twin", "anthropic")
+    for dialect in ("twin", "anthropic"):
+        tool = v1.Tool(provider=v1.ProviderTool(dialect=dialect, type="web_search_20250305"))
+        assert b"web_search_20250305" in twin.encode(asking(tools=[tool]), deployment, stream=False).body
 
 
 @pytest.mark.parametrize("member", ["model", "max_tokens", "service_tier", "container", "fallbacks", "thinking"])

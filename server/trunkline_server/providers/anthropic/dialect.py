@@ -12,8 +12,7 @@ from trunkline_server.core.errors import UpstreamError
 from trunkline_server.core.http import HttpRequest
 from trunkline_server.providers.anthropic.counting import Count
 from trunkline_server.providers.anthropic.errors import error_of
-from trunkline_server.providers.anthropic.flavour import Flavour
-from trunkline_server.providers.anthropic.messages import FORMAT
+from trunkline_server.providers.anthropic.flavour import FORMAT, Flavour
 from trunkline_server.providers.anthropic.request import Encoded, encode_body
 from trunkline_server.providers.anthropic.response import decode_response
 from trunkline_server.providers.anthropic.stream import MessageStreamDecoder

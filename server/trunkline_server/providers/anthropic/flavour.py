@@ -5,8 +5,12 @@ dialect.Anthropic. Free of protobuf: the supervisor reads these too.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
-__all__ = ["Flavour"]
+__all__ = ["FORMAT", "Flavour"]
+
+FORMAT: Final = "anthropic"
+"""Origin.format of what is made in it, whichever endpoint made it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

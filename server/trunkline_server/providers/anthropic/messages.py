@@ -22,15 +22,13 @@ from trunkline import v1
 from trunkline_server.core.capability import Capability
 from trunkline_server.core.errors import CapabilityMissing
 from trunkline_server.providers.anthropic.cache import CacheMarks
-from trunkline_server.providers.anthropic.flavour import Flavour
+from trunkline_server.providers.anthropic.flavour import FORMAT, Flavour
 from trunkline_server.providers.anthropic.media import media_part
 from trunkline_server.providers.jsontext import embedded, is_json, members_of
 from trunkline_server.providers.refusal import missing
 from trunkline_server.providers.toolids import fitting_id
 
-__all__ = ["CALL_MEMBERS", "FORMAT", "Messages"]
-
-FORMAT: Final = "anthropic"
+__all__ = ["CALL_MEMBERS", "Messages", "plain"]
 
 CALL_MEMBERS: Final = ("caller", "toolset_name")
 """Members of a call that the provider wants back, beside name and arguments. They travel as the block's signature."""

@@ -6,7 +6,7 @@ from trunkline import v1
 from trunkline_server.core.deployment import Deployment
 from trunkline_server.core.errors import UpstreamBroken, UpstreamMalformed
 from trunkline_server.providers.anthropic.errors import reported_error
-from trunkline_server.providers.anthropic.messages import FORMAT
+from trunkline_server.providers.anthropic.flavour import FORMAT
 from trunkline_server.providers.anthropic.pieces import (
     KNOWN_BLOCKS,
     call_members,

@@ -8,7 +8,7 @@ from trunkline import v1
 from trunkline_server.core.capability import Capability
 from trunkline_server.core.tools import tool_name
 from trunkline_server.providers.anthropic.cache import CacheMarks
-from trunkline_server.providers.anthropic.flavour import Flavour
+from trunkline_server.providers.anthropic.flavour import FORMAT, Flavour
 from trunkline_server.providers.jsontext import embedded, members_of
 from trunkline_server.providers.refusal import missing
 
@@ -111,7 +111,7 @@ class Tools:
         return wire
 
     def _provider_tool(self, index: int, tool: v1.ProviderTool) -> dict[str, Any]:
-        if tool.dialect != self._flavour.name:
+        if tool.dialect not in {self._flavour.name, FORMAT}:  # near-twins have the same tools
             text = "this tool is another dialect's; route the call to a provider that speaks it"
             raise missing(f"tools[{index}].provider", text)
         config: dict[str, Any] = dict(members_of(tool.config_json)) if tool.config_json else {}
