@@ -93,6 +93,25 @@ def test_headers_of_the_operator(dialect: str) -> None:
     assert dict(asked(where).headers)["api-key"] == "another"
 
 
+@pytest.mark.parametrize(
+    ("version", "target"),
+    [
+        ("v1", "/openai/v1/embeddings"),
+        ("2024-10-21", "/openai/deployments/vectors/embeddings?api-version=2024-10-21"),
+    ],
+)
+def test_vectors(version: str, target: str) -> None:
+    """Vectors are asked for where answers are, with the same header."""
+    embeddings = DIALECTS["azure"].embeddings
+    assert embeddings is not None
+    request = v1.EmbedRequest(model="small", inputs=[v1.EmbedInput(blocks=[v1.Block(text=v1.Text(text="Hi."))])])
+    made = embeddings.encode(request, deployment("azure", model="vectors", api_version=version))
+    assert made.target == target
+    headers = dict(made.headers)
+    assert headers["api-key"] == KEY
+    assert "authorization" not in headers
+
+
 def test_azure_does_not_count() -> None:
     """Nobody is asked for a count unless the operator says that it is answered."""
     counting = DIALECTS["azure-responses"].counting

@@ -1,18 +1,17 @@
-"""Chat completions at Azure: OpenAI's, at another address and with another header."""
+"""Chat completions and embeddings at Azure: OpenAI's, at another address and with another header."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
 
 from trunkline import v1
 from trunkline_server.core.deployment import Deployment
 from trunkline_server.core.errors import UpstreamError
 from trunkline_server.core.http import HttpRequest
-from trunkline_server.providers.azure.address import key_header, path_of
+from trunkline_server.providers.azure.address import at_azure
 from trunkline_server.providers.azure.errors import of_azure
-from trunkline_server.providers.headers import request_headers
 from trunkline_server.providers.openai.dialect import OpenAI
-from trunkline_server.providers.openai.quirks import Quirks
+from trunkline_server.providers.openai.embeddings import OpenAIEmbeddings
+from trunkline_server.providers.openai.quirks import Quirks, Vectors
 
 __all__ = ["Azure"]
 
@@ -26,17 +25,23 @@ class Azure(OpenAI):
 
     def __init__(self) -> None:
         super().__init__(_QUIRKS)
+        self._embeddings = AzureEmbeddings(self.name, Vectors())
 
     def encode(self, request: v1.CompleteRequest, deployment: Deployment, *, stream: bool) -> HttpRequest:
         """The provider's request; the caller's is valid already. Raises CapabilityMissing or ProviderOptionRefused."""
         made = super().encode(request, deployment, stream=stream)
-        provider = deployment.provider
-        return replace(
-            made,
-            target=path_of(provider, "/chat/completions", deployment.upstream_model),
-            headers=request_headers(provider, stream=stream, own=key_header(provider)),
-        )
+        return at_azure(made, "/chat/completions", deployment, stream=stream)
 
     def decode_error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
         """The failure that an answer tells of. Never raises."""
         return of_azure(super().decode_error(status, headers, body), body)
+
+
+class AzureEmbeddings(OpenAIEmbeddings):
+    """How Azure is asked for vectors."""
+
+    __slots__ = ()
+
+    def encode(self, request: v1.EmbedRequest, deployment: Deployment) -> HttpRequest:
+        """The provider's request. Raises CapabilityMissing and ProviderOptionRefused."""
+        return at_azure(super().encode(request, deployment), "/embeddings", deployment, stream=False)
