@@ -232,6 +232,53 @@ def test_replay_gives_back_what_came(
     assert replayed(ANTHROPIC.decode(answer(*came), NEWEST).message) == came
 
 
+def blocks_of(came: dict[str, Any], index: int, step: int) -> bytes:
+    """A block as the events of a stream, its texts in pieces of so many characters."""
+
+    def pieces(kind: str, member: str, words: str) -> list[dict[str, Any]]:
+        return [{"type": kind, member: words[at : at + step]} for at in range(0, len(words), step)]
+
+    match came["type"]:
+        case "text":
+            deltas = pieces("text_delta", "text", came["text"])
+            deltas += [{"type": "citations_delta", "citation": each} for each in came["citations"]]
+            return block({**came, "text": "", "citations": None}, *deltas, index=index)
+        case "thinking":
+            deltas = pieces("thinking_delta", "thinking", came["thinking"])
+            deltas.append({"type": "signature_delta", "signature": came["signature"]})
+            return block({**came, "thinking": "", "signature": ""}, *deltas, index=index)
+        case "tool_use" | "server_tool_use":
+            deltas = pieces("input_json_delta", "partial_json", json.dumps(came["input"]))
+            return block({**came, "input": {}}, *deltas, index=index)
+        case _:
+            return block(came, index=index)
+
+
+_SOURCES: Final = st.lists(st.fixed_dictionaries({"type": st.just("x"), "cited_text": _WORDS}), max_size=2)
+_CAME: Final = st.one_of(
+    st.fixed_dictionaries({"type": st.just("text"), "text": _WORDS, "citations": _SOURCES}),
+    st.fixed_dictionaries({"type": st.just("thinking"), "thinking": _WORDS, "signature": _WORDS}),
+    st.fixed_dictionaries({"type": st.just("redacted_thinking"), "data": _WORDS}),
+    st.fixed_dictionaries(
+        {
+            "type": st.sampled_from(["tool_use", "server_tool_use"]),
+            "id": st.just("toolu_1"),
+            "name": st.sampled_from(["look", "trunkline_answer"]),
+            "input": st.dictionaries(_WORDS, _JSON, max_size=2),
+        }
+    ),
+    st.fixed_dictionaries({"type": st.just("new_tool_result"), "content": _JSON}),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(_CAME, max_size=4), st.integers(1, 9), st.sampled_from(["end_turn", "tool_use", "new"]))
+def test_streams_fold_to_whole_answers(came: list[dict[str, Any]], step: int, stop: str) -> None:
+    """Whatever blocks an answer has, streamed in any pieces it folds to what the whole answer gives."""
+    stream = b"".join(blocks_of(each, index, step) for index, each in enumerate(came))
+    assert streamed(begin(), stream, end(stop)) == ANTHROPIC.decode(answer(*came, stop=stop), NEWEST)
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.binary(max_size=60) | st.sampled_from([begin(), end(), event("content_block_stop")]), max_size=6))
 def test_any_bytes(pieces: list[bytes]) -> None:

@@ -389,6 +389,27 @@ def test_sets_of_tools_are_named_with_results() -> None:
     assert made_call["toolset_name"] == result["toolset_name"] == "browser"
 
 
+def test_files_and_addresses() -> None:
+    """Files and addresses become sources of pictures or documents; an endpoint that has none refuses them."""
+    mine = v1.Origin(provider="anthropic")
+    blocks = [
+        v1.Block(media=v1.Media(file_id="file_1", mime_type="image/png"), origin=mine),
+        v1.Block(media=v1.Media(file_id="file_2", name="Lease")),
+        v1.Block(media=v1.Media(uri="https://a.example/b", mime_type="application/pdf")),
+    ]
+    body = json.loads(ANTHROPIC.encode(asking(*blocks), NEWEST, stream=False).body)
+    assert body["messages"][0]["content"][1:] == [
+        {"type": "image", "source": {"type": "file", "file_id": "file_1"}},
+        {"type": "document", "source": {"type": "file", "file_id": "file_2"}, "title": "Lease"},
+        {"type": "document", "source": {"type": "url", "url": "https://a.example/b"}},
+    ]
+    without = Anthropic(Flavour(files=False, addresses=False))
+    for block, source in zip(blocks, ("file_id", "file_id", "uri"), strict=True):
+        with pytest.raises(CapabilityMissing) as caught:
+            without.encode(asking(block), NEWEST, stream=False)
+        assert caught.value.violations[0].field == f"messages[0].blocks[1].media.{source}"
+
+
 def test_later_instructions() -> None:
     """Instructions between a user's turn and the model's have a role of their own; elsewhere they are refused."""
     later = turn(v1.ROLE_SYSTEM, text("Now in French."))
