@@ -291,6 +291,7 @@ def test_no_more_than_so_many_blocks() -> None:
         unary(*items)
     added = [event("output_item.added", output_index=n, item=item) for n, item in enumerate(items)]
     assert isinstance(decoded(*added)[1], UpstreamMalformed)
+    assert isinstance(decoded(completed(*items))[1], UpstreamMalformed)
 
 
 def test_bytes_that_are_not_quite_json() -> None:

@@ -53,7 +53,7 @@ ROWS: Final = (
             settings=(
                 _API_VERSION,
                 ENCRYPTED_REASONING,
-                # Microsoft's list of operations does not have the count.
+                # Azure answers the question with a 404: https://learn.microsoft.com/en-us/answers/questions/5889782
                 Setting(name="native_count", kind="truth", default=False),
                 *ENTRA_SETTINGS,
             ),

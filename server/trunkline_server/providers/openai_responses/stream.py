@@ -60,6 +60,8 @@ __all__ = ["MAX_EVENT_BYTES", "ResponsesStreamDecoder"]
 MAX_EVENT_BYTES: Final = 32 << 20
 _OPAQUE_STEP: Final = 64 << 10
 """Opaque bytes leave in pieces of this size: callers bound their messages."""
+_MAX_IDS: Final = 2 * MAX_BLOCKS
+"""Some servers give an item another id when it is done; items beyond these ids are followed by their indexes alone."""
 
 
 class _TextPart:
@@ -201,7 +203,8 @@ class ResponsesStreamDecoder(AnswerDecoder):
     def _note(self, growing: _Growing, item: Item) -> None:
         if isinstance(item.id, str) and item.id:
             growing.id = growing.id or item.id
-            self._by_id[item.id] = growing
+            if len(self._by_id) < _MAX_IDS:
+                self._by_id[item.id] = growing
         if item.call_id and isinstance(item.call_id, str):
             growing.call_id = growing.call_id or item.call_id
         if item.name and isinstance(item.name, str):
@@ -428,6 +431,8 @@ class ResponsesStreamDecoder(AnswerDecoder):
 
         Where an item that came before can't be found in it, nothing new is taken from it: a text must not come twice.
         """
+        if len(output) > MAX_BLOCKS:
+            raise too_many_blocks()
         rest = [decode_item(raw) for raw in output]
         taken: set[int] = set()
         is_same = True
