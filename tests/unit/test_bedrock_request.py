@@ -273,6 +273,18 @@ def test_turns_that_are_empty() -> None:
     assert left_out == ("messages[1].blocks[0].reasoning", "messages[2]")
 
 
+def test_later_instructions() -> None:
+    """Later instructions stand behind a user's turn and before the model's; elsewhere, and at others, are refused."""
+    hi, well = turn(v1.ROLE_USER, text("Hi")), turn(v1.ROLE_ASSISTANT, text("Well."))
+    first, later = turn(v1.ROLE_DEVELOPER, text("A")), turn(v1.ROLE_SYSTEM, text("B"))
+    body, _ = sent(asking(first, first, hi, later, later, well))
+    assert body["system"] == [{"text": "A"}, {"text": "A"}]
+    assert body["messages"][1] == {"role": "system", "content": [{"text": "B"}, {"text": "B"}]}
+    assert refused(asking(hi, well, later)) == "messages[2].role"
+    assert refused(asking(hi, later)) == "messages[1].role"
+    assert refused(asking(hi, later, well), NOVA) == "messages[1].role"
+
+
 def test_names_of_documents() -> None:
     """Each document has a name of its own, in characters that Bedrock takes."""
     names = ["a.pdf", "a.pdf", "", "", "ä" * 300]

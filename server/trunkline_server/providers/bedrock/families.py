@@ -29,6 +29,8 @@ class Family:
     """Whether Anthropic's own tool_choice may be handed on, for what Converse has no word for."""
     forced_while_thinking: bool = True
     """Whether a tool may be forced while the model reasons."""
+    later_instructions: bool = False
+    """Whether instructions may stand behind a user's turn."""
     counts: bool = False
     """Whether CountTokens counts for its models."""
 
@@ -36,6 +38,7 @@ class Family:
 # Sources: https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters.html and the pages under it;
 # https://docs.aws.amazon.com/nova/latest/nova2-userguide/extended-thinking.html;
 # https://docs.aws.amazon.com/bedrock/latest/userguide/claude-messages-adaptive-thinking.html;
+# https://platform.claude.com/docs/en/build-with-claude/mid-conversation-system-messages;
 # https://docs.aws.amazon.com/bedrock/latest/userguide/count-tokens.html. Read in November 2026.
 _ANTHROPIC: Final = Family(
     vendor="anthropic",
@@ -43,6 +46,7 @@ _ANTHROPIC: Final = Family(
     thinking="thinking",
     tool_choice=True,
     forced_while_thinking=False,
+    later_instructions=True,
     counts=True,
 )
 _FAMILIES: Final = {

@@ -1,7 +1,8 @@
 """The conversation as Converse's `system` and `messages`.
 
-1. Leading instructions stand in `system`; later ones are turns of the role system. Other roles take turns as user and
-   assistant: neighbours of one role are one turn, so that results of parallel calls stand together.
+1. Leading instructions stand in `system`. Later ones are turns of the role system, which Claude takes right behind a
+   user's turn and before one of its own; elsewhere they are refused. Other roles take turns as user and assistant:
+   neighbours of one role are one turn, so that results of parallel calls stand together.
 2. Texts, calls and results always travel. Ids that Bedrock does not take are sent under names of ours, call and result
    alike; arguments that are no JSON object are wrapped in one, as Anthropic advises.
 3. Thoughts, signatures, sources and what only Bedrock can read travel if Bedrock made them, byte for byte and in order;
@@ -18,6 +19,7 @@ from typing import Any, Final
 import msgspec
 
 from trunkline import v1
+from trunkline_server.core.errors import CapabilityMissing
 from trunkline_server.providers.bedrock.media import DocumentNames, media_block
 from trunkline_server.providers.bedrock.pieces import FORMAT, IN_PIECES
 from trunkline_server.providers.jsontext import embedded, is_json
@@ -61,10 +63,23 @@ class Marks:
 class Messages:
     """Writes turns, in order. `system` and `wire` are the result, `left_out` the paths of what could not travel."""
 
-    __slots__ = ("_documents", "_marks", "_turns", "called", "first_call", "left_out", "system", "wire")
+    __slots__ = (
+        "_documents",
+        "_instructed_at",
+        "_later",
+        "_marks",
+        "_turns",
+        "called",
+        "first_call",
+        "left_out",
+        "system",
+        "wire",
+    )
 
-    def __init__(self, marks: Marks) -> None:
+    def __init__(self, marks: Marks, *, later_instructions: bool) -> None:
         self._marks = marks
+        self._later = later_instructions
+        self._instructed_at = 0
         self._documents = DocumentNames()
         self.system: _Blocks = []
         self.wire: list[dict[str, Any]] = []
@@ -94,10 +109,20 @@ class Messages:
         return f"{_path(self.first_call)}.tool_call"
 
     def _instructions(self, place: int, message: v1.Message) -> None:
-        content = self.system if not self.wire else self._content("system")
+        content = self._place_of_instructions(place)
         for index, block in enumerate(message.blocks[:]):
             self._text((place, index), block, content)
         self._drop_empty()
+
+    def _place_of_instructions(self, place: int) -> _Blocks:
+        if not self.wire:
+            return self.system
+        if not self._later:
+            raise missing(f"messages[{place}].role", "this model's instructions stand before all turns; put it first")
+        if self.wire[-1]["role"] == "assistant":
+            raise _misplaced(place)
+        self._instructed_at = place
+        return self._content("system")
 
     def _user(self, place: int, message: v1.Message) -> None:
         content = self._content("user")
@@ -139,20 +164,17 @@ class Messages:
         for index, block in enumerate(message.blocks[:]):
             self._result((place, index), block, content)
 
-    def _text(self, at: _At, block: v1.Block, content: _Blocks) -> None:
+    def _text(self, at: _At, block: v1.Block, content: _Blocks, *, markable: bool = True) -> None:
         text = block.text
         if text.citations:
             self.left_out.append(f"{_path(at)}.text.citations")
-        self._words(at, block, content, {"text": text.text})
-
-    def _words(self, at: _At, block: v1.Block, content: _Blocks, wire: dict[str, Any]) -> None:
-        if block.text.is_refusal:
+        if text.is_refusal:
             self.left_out.append(f"{_path(at)}.text.is_refusal")
-        if block.text.text:
-            content.append(wire)
+        if text.text:
+            content.append({"text": text.text})
         else:
             self.left_out.append(f"{_path(at)}.text")  # Bedrock refuses a request with an empty text
-        self._envelope(at, block, content)
+        self._envelope(at, block, content if markable else None)
 
     def _said(self, at: _At, block: v1.Block, content: _Blocks) -> None:
         """A text of the model's, with its sources where Bedrock gave them."""
@@ -161,8 +183,13 @@ class Messages:
             self._text(at, block, content)
             return
         sources = [self._source(at, index, citation) for index, citation in enumerate(text.citations[:])]
-        cited = {"content": [{"text": text.text}], "citations": sources}
-        self._words(at, block, content, {"citationsContent": cited})
+        cited: dict[str, Any] = {"citations": sources}
+        if text.text:  # Nova's sources stand in blocks of their own, behind the text
+            cited["content"] = [{"text": text.text}]
+        if text.is_refusal:
+            self.left_out.append(f"{_path(at)}.text.is_refusal")
+        content.append({"citationsContent": cited})
+        self._envelope(at, block, content)
 
     def _source(self, at: _At, index: int, citation: v1.Citation) -> msgspec.Raw:
         return _object(citation.opaque, f"{_path(at)}.text.citations[{index}].opaque")
@@ -225,7 +252,7 @@ class Messages:
         for index, inner in enumerate(result.blocks[:]):
             inner_at = (*at, index)
             if inner.WhichOneof("kind") == "text":
-                self._inner_text(inner_at, inner, inside)
+                self._text(inner_at, inner, inside, markable=False)
             else:
                 self._inner_media(inner_at, inner, inside)
         wire: dict[str, Any] = {"toolUseId": fitting_id(result.tool_call_id, _IDS), "content": inside}
@@ -235,17 +262,6 @@ class Messages:
             self.left_out.append(f"{_path(at)}.tool_result.name")
         content.append({"toolResult": wire})
         self._envelope(at, block, content)
-
-    def _inner_text(self, at: _At, block: v1.Block, inside: _Blocks) -> None:
-        if block.text.citations:
-            self.left_out.append(f"{_path(at)}.text.citations")
-        if block.text.is_refusal:
-            self.left_out.append(f"{_path(at)}.text.is_refusal")
-        if block.text.text:
-            inside.append({"text": block.text.text})
-        else:
-            self.left_out.append(f"{_path(at)}.text")
-        self._envelope(at, block, None)
 
     def _inner_media(self, at: _At, block: v1.Block, inside: _Blocks) -> None:
         made = media_block(block.media, f"{_path(at)}.media", self._documents, self.left_out)
@@ -275,6 +291,8 @@ class Messages:
         if self.wire and self.wire[-1]["role"] == role:
             blocks: _Blocks = self.wire[-1]["content"]
             return blocks
+        if role == "user" and self.wire and self.wire[-1]["role"] == "system":
+            raise _misplaced(self._instructed_at)
         blocks = []
         self.wire.append({"role": role, "content": blocks})
         return blocks
@@ -283,6 +301,11 @@ class Messages:
         """A turn of which nothing could travel would be refused; what it held is named already."""
         if self.wire and not self.wire[-1]["content"]:
             del self.wire[-1]
+
+
+def _misplaced(place: int) -> CapabilityMissing:
+    text = "later instructions stand right behind a user's turn and before one of the model's; move it, or put it first"
+    return missing(f"messages[{place}].role", text)
 
 
 def _object(data: bytes, path: str) -> msgspec.Raw:
