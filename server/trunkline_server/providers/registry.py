@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Final
 
 from trunkline_server.core.account import DialectRow
-from trunkline_server.providers import anthropic, azure, bedrock, gemini, openai, openai_responses, vertex
+from trunkline_server.providers import anthropic, azure, bedrock, cohere, gemini, openai, openai_responses, vertex
 
 __all__ = ["ROWS"]
 
@@ -20,6 +20,7 @@ _ALL: Final[tuple[DialectRow, ...]] = (
     *gemini.ROWS,
     *vertex.ROWS,
     *bedrock.ROWS,
+    *cohere.ROWS,
 )
 
 ROWS: Final[Mapping[str, DialectRow]] = MappingProxyType({row.account.dialect: row for row in _ALL})
