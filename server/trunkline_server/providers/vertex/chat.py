@@ -12,7 +12,7 @@ from trunkline_server.core.deployment import Deployment
 from trunkline_server.core.http import HttpRequest
 from trunkline_server.providers.openai.dialect import OpenAI
 from trunkline_server.providers.openai.quirks import Quirks
-from trunkline_server.providers.vertex.publishers import parent
+from trunkline_server.providers.vertex.publishers import model_of, parent
 
 __all__ = ["Chat"]
 
@@ -47,4 +47,5 @@ class Chat(OpenAI):
             headers = (("x-goog-api-key", provider.credential.reveal()), *headers)
         below = provider.base_path + parent(provider.settings)
         door = replace(provider, base_path=below, credential=None, headers=headers)
-        return super().encode(request, replace(deployment, provider=door), stream=stream)
+        named = replace(deployment, provider=door, upstream_model=model_of(deployment.upstream_model).name)
+        return super().encode(request, named, stream=stream)
