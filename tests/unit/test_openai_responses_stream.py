@@ -132,6 +132,31 @@ def test_items_come_in_order() -> None:
     assert made == unary(THOUGHT, CALL)
 
 
+def test_parts_of_thoughts() -> None:
+    """Parts of a summary and of a thought stand apart by an empty line, also where the two grow side by side."""
+    item = {
+        "id": "rs_1",
+        "type": "reasoning",
+        "summary": [{"type": "summary_text", "text": text} for text in ("ab", "c")],
+        "content": [{"type": "reasoning_text", "text": text} for text in ("de", "f")],
+    }
+    at = {"output_index": 0, "item_id": "rs_1"}
+    made = whole(
+        START,
+        event("output_item.added", output_index=0, item={"id": "rs_1", "type": "reasoning", "summary": []}),
+        event("reasoning_summary_text.delta", **at, summary_index=0, delta="a"),
+        event("reasoning_text.delta", **at, content_index=0, delta="d"),
+        event("reasoning_summary_text.delta", **at, summary_index=0, delta="b"),
+        event("reasoning_text.delta", **at, content_index=0, delta="e"),
+        event("reasoning_summary_text.delta", **at, summary_index=1, delta="c"),
+        event("reasoning_text.delta", **at, content_index=1, delta="f"),
+        event("output_item.done", output_index=0, item=item),
+        completed(item),
+    )
+    assert made == unary(item)
+    assert (made.message.blocks[0].reasoning.summary, made.message.blocks[0].reasoning.text) == ("ab\n\nc", "de\n\nf")
+
+
 def test_text_never_comes_twice() -> None:
     """A last event that does not fit what came adds nothing to it."""
     made = whole(

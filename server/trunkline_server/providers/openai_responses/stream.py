@@ -77,7 +77,7 @@ class _TextPart:
 class _Growing:
     """An output item as its pieces come."""
 
-    __slots__ = ("block", "call_id", "done", "id", "index", "kind", "name", "part", "parts", "said", "sent", "waits")
+    __slots__ = ("block", "call_id", "done", "id", "index", "kind", "name", "parts", "said", "sent", "waits")
 
     def __init__(self, index: int, kind: str) -> None:
         self.index = index
@@ -89,10 +89,8 @@ class _Growing:
         """Of a thought or a call."""
         self.parts: dict[int, _TextPart] = {}
         """Of a message, by content_index."""
-        self.part: Any = None
-        """The part of the summary or thought that grew last."""
-        self.said: set[str] = set()
-        """Which of summary and thought had a piece."""
+        self.said: dict[str, Any] = {}
+        """Of summary and thought that had a piece, the part that grew last."""
         self.sent = False
         """Whether arguments were given."""
         self.waits = True
@@ -279,10 +277,9 @@ class ResponsesStreamDecoder(AnswerDecoder):
         if growing.done:
             return None
         block = growing.block or self._start_thought(growing)
-        if what in growing.said and growing.part != (what, part):
+        if what in growing.said and growing.said[what] != part:
             delta = SEPARATOR + delta
-        growing.said.add(what)
-        growing.part = (what, part)
+        growing.said[what] = part
         return block, delta
 
     def _start_thought(self, growing: _Growing) -> OpenBlock:
