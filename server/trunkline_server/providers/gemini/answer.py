@@ -39,11 +39,24 @@ _BESIDE: Final = frozenset({"thought", "thoughtSignature", "videoMetadata", "par
 class AnswerParts:
     """One answer. Give it chunks, and then finish."""
 
-    __slots__ = ("_calls", "_current", "_kind", "_model", "_native", "_response_id", "_sources", "_usage", "events")
+    __slots__ = (
+        "_calls",
+        "_current",
+        "_kind",
+        "_model",
+        "_native",
+        "_raw",
+        "_response_id",
+        "_sources",
+        "_usage",
+        "events",
+    )
 
     def __init__(self, deployment: Deployment, format_: str) -> None:
         self.events = AnswerEvents(deployment, format_)
         self._sources = Sources()
+        self._raw: list[bytes] | None = None
+        """The parts of the chunk at hand as they were written, once one of them was asked for."""
         self._model = ""
         self._response_id = ""
         self._native = ""
@@ -101,6 +114,7 @@ class AnswerParts:
     def _take_candidate(self, candidate: Candidate, payload: bytes) -> None:
         tokens = token_logprobs(candidate.logprobsResult) if candidate.logprobsResult is not None else []
         parts = candidate.content.parts if candidate.content is not None else None
+        self._raw = None
         for place, part in enumerate(parts or ()):
             self._sources.part()
             if part.text is not None and not part.thought:
@@ -180,8 +194,9 @@ class AnswerParts:
             self.events.stop(block)
 
     def _take_raw(self, part: Part, place: int, payload: bytes) -> None:
-        parts = raw_parts(payload)
-        raw = parts[place] if place < len(parts) else b"{}"
+        if self._raw is None:
+            self._raw = raw_parts(payload)
+        raw = self._raw[place] if place < len(self._raw) else b"{}"
         kinds = [name for name in decoded(_NAMES, raw) if name not in _BESIDE]
         if not kinds and not part.thoughtSignature:
             return

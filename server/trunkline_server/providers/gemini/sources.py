@@ -182,10 +182,15 @@ class Sources:
             return self._nowhere()
         start, end, part = segment.startIndex or 0, segment.endIndex or 0, segment.partIndex or 0
         bases = [self._parts[part]] if 0 < part < len(self._parts) else []
+        words = None if segment.text is None else segment.text.encode()
         for base in (*bases, 0):
-            if segment.text is None or self._text[max(base + start, 0) : max(base + end, 0)] == segment.text.encode():
+            if words is None or self._has(words, base + start, base + end):
                 return self._whole(base + start, base + end)
         return self._nowhere()
+
+    def _has(self, words: bytes, start: int, end: int) -> bool:
+        """Whether these words are there. The lengths come first, so that no more is looked at than was sent."""
+        return end - start == len(words) and start >= 0 and self._text[start:end] == words
 
     def _whole(self, start: int | None, end: int | None) -> _Span:
         """The block that holds a span of the whole text."""
