@@ -263,6 +263,18 @@ def test_foreign_blocks_are_named() -> None:
     )
 
 
+def test_thoughts_of_another_vendor() -> None:
+    """Thoughts of one vendor's model are not shown to another's, though Bedrock gave them: it would refuse the turn."""
+    thought = v1.Block(reasoning=v1.Reasoning(text="t"), signature=b"s", origin=v1.Origin(format="bedrock"))
+    for maker in (
+        "eu.anthropic.claude-opus-4-6-v1",
+        "arn:aws:bedrock:eu-central-1::foundation-model/anthropic.claude-x",
+    ):
+        thought.origin.model = maker
+        assert sent(said(thought))[1] == ()
+        assert sent(said(thought), NOVA)[1] == ("messages[1].blocks[0].reasoning", "messages[1].blocks[0].signature")
+
+
 def test_turns_that_are_empty() -> None:
     """A turn of which nothing can travel is not sent, and its neighbours are one turn."""
     thought = v1.Block(reasoning=v1.Reasoning(text="t"))

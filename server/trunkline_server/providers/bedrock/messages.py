@@ -5,8 +5,9 @@
    neighbours of one role are one turn, so that results of parallel calls stand together.
 2. Texts, calls and results always travel. Ids that Bedrock does not take are sent under names of ours, call and result
    alike; arguments that are no JSON object are wrapped in one, as Anthropic advises.
-3. Thoughts, signatures, sources and what only Bedrock can read travel if Bedrock made them, byte for byte and in order;
-   what else has no form is left out and named, or refused. Nothing vanishes silently.
+3. Sources travel if Bedrock gave them; thoughts, signatures and what only Bedrock can read if a model of the same
+   vendor made them there: byte for byte and in order. What else has no form is left out and named, or refused. Nothing
+   vanishes silently.
 
 Sources: the service model of bedrock-runtime in botocore 1.44; for arguments that are no JSON
 https://platform.claude.com/docs/en/agents-and-tools/tool-use/fine-grained-tool-streaming.
@@ -20,6 +21,7 @@ import msgspec
 
 from trunkline import v1
 from trunkline_server.core.errors import CapabilityMissing
+from trunkline_server.providers.bedrock.families import Family, family_of
 from trunkline_server.providers.bedrock.media import DocumentNames, media_block
 from trunkline_server.providers.bedrock.pieces import FORMAT, IN_PIECES
 from trunkline_server.providers.jsontext import embedded, is_json
@@ -65,8 +67,8 @@ class Messages:
 
     __slots__ = (
         "_documents",
+        "_family",
         "_instructed_at",
-        "_later",
         "_marks",
         "_turns",
         "called",
@@ -76,9 +78,9 @@ class Messages:
         "wire",
     )
 
-    def __init__(self, marks: Marks, *, later_instructions: bool) -> None:
+    def __init__(self, marks: Marks, family: Family) -> None:
         self._marks = marks
-        self._later = later_instructions
+        self._family = family
         self._instructed_at = 0
         self._documents = DocumentNames()
         self.system: _Blocks = []
@@ -117,7 +119,7 @@ class Messages:
     def _place_of_instructions(self, place: int) -> _Blocks:
         if not self.wire:
             return self.system
-        if not self._later:
+        if not self._family.later_instructions:
             raise missing(f"messages[{place}].role", "this model's instructions stand before all turns; put it first")
         if self.wire[-1]["role"] == "assistant":
             raise _misplaced(place)
@@ -196,7 +198,7 @@ class Messages:
 
     def _reasoning(self, at: _At, block: v1.Block, content: _Blocks) -> None:
         thought = block.reasoning
-        if block.origin.format != FORMAT:
+        if not self._reads(block.origin):
             self._leave_out(at, block)
             return
         if thought.redacted:
@@ -217,11 +219,17 @@ class Messages:
 
     def _opaque(self, at: _At, block: v1.Block, content: _Blocks) -> None:
         opaque = block.provider_opaque
-        if block.origin.format != FORMAT or opaque.type.startswith(IN_PIECES):
+        if not self._reads(block.origin) or opaque.type.startswith(IN_PIECES):
             self._leave_out(at, block)
             return
         content.append({opaque.type: _object(opaque.data, f"{_path(at)}.provider_opaque.data")})
         self._envelope(at, block, content)
+
+    def _reads(self, origin: v1.Origin) -> bool:
+        """Whether the model can read what only its like can. What a caller wrote for Bedrock names no model."""
+        if origin.format != FORMAT:
+            return False
+        return not origin.model or family_of(origin.model).vendor == self._family.vendor
 
     def _call(self, at: _At, block: v1.Block, content: _Blocks) -> None:
         call = block.tool_call

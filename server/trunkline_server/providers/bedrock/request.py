@@ -89,7 +89,7 @@ def _body(request: v1.CompleteRequest, deployment: Deployment, left_out: list[st
     )
     marks = Marks(request.cache if request.HasField("cache") else None, taken=takes_marks)
     tools = Tools(request, family, marks)
-    messages = Messages(marks, later_instructions=family.later_instructions)
+    messages = Messages(marks, family)
     messages.write(request.messages)
     thinking = thinking_of(request, capability, family)
     body: _Wire = {"messages": messages.wire}
