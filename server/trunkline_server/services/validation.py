@@ -6,6 +6,7 @@
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any, Final
 
 from trunkline import v1
@@ -215,10 +216,11 @@ def refuse_unknown_dialects(options: Mapping[str, bytes], path: str = "") -> Non
     """Returns if all options are for dialects that there are. Raises ProviderOptionRefused."""
     for name in sorted(options):
         if name not in DIALECTS:
-            known = ", ".join(sorted(DIALECTS))
+            near = get_close_matches(name, DIALECTS, n=1)
+            mend = f'write "{near[0]}"' if near else "ListModels tells the dialect of each deployment"
             raise ProviderOptionRefused(
                 FieldViolation(
-                    field=f'{path}provider_options["{name}"]', description=f"no dialect of this name; use {known}"
+                    field=f'{path}provider_options["{name}"]', description=f"no dialect of this name; {mend}"
                 )
             )
 
