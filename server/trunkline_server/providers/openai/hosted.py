@@ -88,7 +88,8 @@ _GROQ: Final = _hosted(
     ),
 )
 
-# Turns with tool calls have to bring their reasoning_content back, or the call is refused; elsewhere it is ignored.
+# Turns with tool calls have to bring their reasoning_content back, or the call is refused; elsewhere it is ignored. Any
+# word for how much is taken, and mapped there: medium to high, for one.
 _DEEPSEEK: Final = _hosted(
     "DeepSeek",
     "https://api.deepseek.com",
@@ -99,7 +100,7 @@ _DEEPSEEK: Final = _hosted(
         developer_role=False,
         refusal_parts=False,
         media=frozenset(),
-        reasoning=ReasoningWords(efforts=("low", "high", "max"), switch="thinking.type", on=""),
+        reasoning=ReasoningWords(switch="thinking.type", on=""),
         replay="reasoning_content",
         tool_choices=_CHOICES,
         parallel_tool_calls=False,

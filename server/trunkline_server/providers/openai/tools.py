@@ -81,7 +81,8 @@ class Tools:
     def _choice(self, choice: v1.ToolChoice) -> str | dict[str, Any] | None:
         mode, forms = _MODES.get(choice.mode), self._quirks.tool_choices
         if mode == "none" and "none" not in forms:
-            self.members.pop("tools", None)  # whoever has no tool calls none
+            if self.members.pop("tools", None):  # whoever has no tool calls none
+                self.left_out.append("tools")
             return None
         if mode == "required" and "required" not in forms:
             raise missing("tool_choice.mode", "this provider can't be made to call a tool; let the model choose")
@@ -97,5 +98,7 @@ class Tools:
 
     def _keep_only(self, names: set[str]) -> None:
         """A server that knows only the modes can't call what it isn't given."""
-        tools = zip(self.members["tools"], self._names, strict=True)
-        self.members["tools"] = [tool for tool, name in tools if name in names]
+        tools = enumerate(zip(self.members["tools"], self._names, strict=True))
+        kept = {index: tool for index, (tool, name) in tools if name in names}
+        self.left_out += [f"tools[{index}]" for index in range(len(self._names)) if index not in kept]
+        self.members["tools"] = list(kept.values())
