@@ -149,7 +149,7 @@ def test_file_of_another_provider() -> None:
     ("capability", "effort", "config"),
     [
         (None, v1.REASONING_EFFORT_MAX, {"thinkingLevel": "HIGH"}),
-        (None, v1.REASONING_EFFORT_NONE, {"thinkingLevel": "MINIMAL"}),
+        (None, v1.REASONING_EFFORT_NONE, {"thinkingLevel": "LOW"}),
         (LEVELS, v1.REASONING_EFFORT_MEDIUM, {"thinkingLevel": "LOW"}),
         (LEVELS, v1.REASONING_EFFORT_NONE, {"thinkingLevel": "LOW"}),
         (BUDGET, v1.REASONING_EFFORT_NONE, {"thinkingBudget": 0}),

@@ -33,7 +33,7 @@ _EFFORTS: Final[Mapping[int, Effort]] = {
     v1.REASONING_EFFORT_MAX: "max",
 }
 _LEVELS: Final[Mapping[Effort, str]] = {
-    "none": "MINIMAL",
+    "none": "LOW",  # the least that all models with levels have; some have no MINIMAL, and none can be switched off
     "minimal": "MINIMAL",
     "low": "LOW",
     "medium": "MEDIUM",
