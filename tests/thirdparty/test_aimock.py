@@ -38,6 +38,7 @@ SPEAKERS: Final[dict[str, Callable[[str], dict[str, Any]]]] = {
         "location": "eu",
         "headers": {"authorization": f"Bearer {KEY}"},
     },
+    "cohere": lambda url: {"base_url": url, "api_key": KEY},
     "bedrock": lambda url: {"base_url": url, "region": "eu-central-1", "api_key": KEY},
     "ollama": lambda url: {"base_url": f"{url}/v1", "api_key": KEY},
 }
@@ -46,7 +47,7 @@ STREAMING: Final = tuple(name for name in SPEAKERS if name != "bedrock")
 """Its streams as Bedrock are not Bedrock's: aimock 1.43.0 leaves headers out of the frames."""
 TELLS_LENGTH: Final = tuple(name for name in SPEAKERS if not name.endswith("-responses"))
 """As OpenAI's Responses API it says that an answer is incomplete, and leaves out why."""
-EMBEDDING: Final = ("openai", "azure")
+EMBEDDING: Final = ("openai", "azure", "cohere", "ollama")
 REASONING: Final = ("anthropic", "gemini", "vertex", "openai-responses")
 NATIVE: Final = {"gemini": "FUNCTION_CALL", "vertex": "FUNCTION_CALL"}
 """Finish reasons of calls that Google does not have, and aimock does: its answers end with STOP."""
