@@ -457,6 +457,41 @@ def test_allowed_tools() -> None:
     assert left_out == ("tools[0]",)
 
 
+COMPUTER = v1.Tool(
+    provider=v1.ProviderTool(dialect="bedrock", type="computer_20250124", config_json=b'{"name": "computer"}')
+)
+GROUNDING = v1.Tool(
+    provider=v1.ProviderTool(dialect="bedrock", type="systemTool", config_json=b'{"name": "nova_grounding"}')
+)
+
+
+def test_choice_of_own_tools() -> None:
+    """A provider's tool is forced by the name that it has on the wire, wherever it stands there."""
+    forced = v1.ToolChoice(mode=v1.TOOL_CHOICE_MODE_REQUIRED, allowed_tools=["nova_grounding"])
+    body, left_out = sent(asking(tools=[GROUNDING, LOOK], tool_choice=forced), NOVA)
+    assert body["toolConfig"] == {
+        "tools": [{"systemTool": {"name": "nova_grounding"}}],
+        "toolChoice": {"tool": {"name": "nova_grounding"}},
+    }
+    assert left_out == ("tools[1]",)
+    forced = v1.ToolChoice(mode=v1.TOOL_CHOICE_MODE_REQUIRED, allowed_tools=["computer"])
+    body, _ = sent(asking(tools=[COMPUTER], tool_choice=forced))
+    assert "toolConfig" not in body
+    assert body["additionalModelRequestFields"]["tool_choice"] == {"type": "tool", "name": "computer"}
+
+
+def test_tools_of_earlier_turns() -> None:
+    """Tools that were called are declared where the caller sends none, and none where it has to be another."""
+    body, _ = sent(asking(*called(name="computer"), *called(id_="2", name="look"), tools=[COMPUTER]))
+    assert [tool["toolSpec"]["name"] for tool in body["toolConfig"]["tools"]] == ["look"]
+    assert "tool_choice" not in body["additionalModelRequestFields"]
+    body, _ = sent(asking(*called(name="computer"), tools=[COMPUTER]))
+    assert "toolConfig" not in body
+    body, _ = sent(asking(*called(), response_format=v1.ResponseFormat(json=v1.JsonFormat())))
+    assert [tool["toolSpec"]["name"] for tool in body["toolConfig"]["tools"]] == ["trunkline_answer"]
+    assert "additionalModelRequestFields" not in body
+
+
 def test_format_of_models_without_schemas() -> None:
     """Where the model has no schemas, a tool that has to be called stands in for the format."""
     wanted = v1.JsonSchemaFormat(name="author", description="An author.", schema=b'{"type": "object"}', strict=True)

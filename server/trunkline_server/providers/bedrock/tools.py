@@ -16,7 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from trunkline import v1
-from trunkline_server.core.tools import tool_name
+from trunkline_server.core.tools import configured_name, tool_name
 from trunkline_server.providers.bedrock.families import Family
 from trunkline_server.providers.bedrock.messages import Marks
 from trunkline_server.providers.bedrock.pieces import ANSWER_TOOL
@@ -42,13 +42,15 @@ _Wire = dict[str, Any]
 class Tools:
     """The tools of one request. `config` is toolConfig, if there is one; `members` are for the model itself."""
 
-    __slots__ = ("_choice", "_family", "_marks", "_tools", "config", "forced", "left_out", "members")
+    __slots__ = ("_choice", "_family", "_marks", "_own", "_tools", "config", "forced", "left_out", "members")
 
     def __init__(self, request: v1.CompleteRequest, family: Family, marks: Marks) -> None:
         self._family = family
         self._marks = marks
         self._choice = request.tool_choice
         self._tools: list[_Wire] = []
+        self._own: set[str] = set()
+        """Names of the provider's tools."""
         self.left_out: list[str] = []
         self.members: _Wire = {}
         self.config: _Wire = {}
@@ -96,6 +98,7 @@ class Tools:
         if tool.dialect != "bedrock":
             raise missing(where, "this tool is another dialect's; route the call to a provider that speaks it")
         config = members_of(tool.config_json) if tool.config_json else {}
+        self._own.add(configured_name(tool) or tool.type)
         if tool.type == _SYSTEM_TOOL:
             self._tools.append({_SYSTEM_TOOL: config})
             return True
@@ -109,7 +112,8 @@ class Tools:
         one = choice.allowed_tools[0] if required and len(choice.allowed_tools) == 1 else ""
         if required:
             self.forced = "tool_choice.mode"
-        if self._family.tool_choice and (choice.HasField("parallel") or choice.mode == v1.TOOL_CHOICE_MODE_NONE):
+        none = choice.mode == v1.TOOL_CHOICE_MODE_NONE
+        if self._family.tool_choice and (choice.HasField("parallel") or none or not self._tools):
             self._choose_as_claude(choice, one)
             return
         if choice.HasField("parallel"):
@@ -139,14 +143,16 @@ class Tools:
                 raise missing("tool_choice.mode", text)
             self.config = {}
             self.left_out.append("tools")
-        elif not self._tools and path_of_call:
+        elif not self.config and path_of_call:
             self._declare(called, path_of_call)
 
     def _declare(self, called: Iterable[str], path_of_call: str) -> None:
         if not self._family.tool_choice:
             raise missing(path_of_call, "this model wants the tools declared that were called; send them in tools")
-        names = ({"name": name, "inputSchema": {"json": _ANY_ARGUMENTS}} for name in called)
-        self.config = {"tools": [{"toolSpec": spec} for spec in names]}
+        names = [name for name in called if name not in self._own]
+        specs = ({"name": name, "inputSchema": {"json": _ANY_ARGUMENTS}} for name in names)
+        if names:
+            self.config = {"tools": [{"toolSpec": spec} for spec in specs]}
         if "tools" not in self.members:  # those of the vendor's own may be called
             self.members["tool_choice"] = {"type": "none"}
 
