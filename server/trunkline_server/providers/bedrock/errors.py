@@ -74,7 +74,7 @@ _OF_WORDS: Final[tuple[tuple[re.Pattern[str], type[UpstreamError]], ...]] = (
     (re.compile(r"invalid_payment_instrument|payment instrument"), UpstreamQuotaExhausted),
 )
 """What a ValidationException or AccessDeniedException is about stands in its words alone."""
-_OF_MODEL: Final = (429, 503, 529)
+_OF_MODEL: Final = (400, 413, 429, 503, 529)
 """Statuses of the model behind Bedrock that say more than that it failed."""
 _MANY: Final = frozenset({UpstreamRejected, UpstreamAuthFailed})
 _MAX_SEARCHED: Final = 4096
@@ -107,7 +107,7 @@ def reported_error(name: bytes, payload: bytes) -> UpstreamError:
 def _kind(code: str, message: str, told: Mapping[str, Any]) -> type[UpstreamError] | None:
     kind = _BY_CODE.get(code.lower())
     if kind is UpstreamFailed and told.get("originalStatusCode") in _OF_MODEL:
-        return kind_of_status(told["originalStatusCode"])
+        kind = kind_of_status(told["originalStatusCode"])
     if kind in _MANY:
         said = message[:_MAX_SEARCHED].lower()
         return next((meant for words, meant in _OF_WORDS if words.search(said)), kind)
