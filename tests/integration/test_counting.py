@@ -1,10 +1,12 @@
 """How many tokens a request would use: estimated where the provider does not count."""
 
+import json
+
 import grpc
 import pytest
 from google.rpc import error_details_pb2
 
-from tests.fakes.provider import FakeProvider
+from tests.fakes.provider import FakeProvider, Handler, Reply, SeenRequest
 from tests.running import ask, completion, detail, one_provider, reason, running
 from trunkline import v1
 
@@ -72,3 +74,33 @@ async def test_what_could_not_be_sent_is_not_counted(provider, channel, spoil, f
     assert reason(caught.value) == told
     assert detail(caught.value, error_details_pb2.BadRequest).field_violations[0].field == field
     assert provider.requests == []
+
+
+def counted(status: int, body: object) -> Handler:
+    async def handler(request: SeenRequest, send: Reply) -> None:
+        assert request.target.endswith("/count_tokens")
+        await send(status, json.dumps(body).encode(), {"content-type": "application/json"})
+
+    return handler
+
+
+async def claude(script: Handler) -> v1.CountTokensResponse:
+    """What a provider that counts is asked for, and the answer."""
+    async with FakeProvider(script) as provider:
+        document = one_provider(provider.base_url, dialect="anthropic")
+        async with running(document) as gateway, gateway.channel() as channel:
+            return await count(channel, ask("word " * 400))
+
+
+async def test_a_provider_that_counts_is_asked():
+    """Its number is PROVIDER's."""
+    answer = await claude(counted(200, {"input_tokens": 123}))
+    assert (answer.input_tokens, answer.source) == (123, v1.USAGE_SOURCE_PROVIDER)
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 429, 500, 529])
+async def test_a_provider_that_fails_to_count_does_not_fail_the_call(status):
+    """There is an estimate, which says that it is one."""
+    answer = await claude(counted(status, {"type": "error", "error": {"type": "some_error", "message": "no"}}))
+    assert answer.source == v1.USAGE_SOURCE_ESTIMATED
+    assert 400 <= answer.input_tokens <= 600

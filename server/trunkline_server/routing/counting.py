@@ -1,6 +1,6 @@
 """Says how many input tokens a request would have: by the provider where it counts, else by estimate.
 
-A provider that can't be reached, or has no time, does not fail the call: the estimate says that it is one.
+A provider that fails to count does not fail the call: the estimate says that it is one, and the log why.
 """
 
 import math
@@ -9,12 +9,12 @@ from trunkline import v1
 from trunkline_server.core.call import Call
 from trunkline_server.core.deployment import Deployment
 from trunkline_server.core.dialect import CountingMissing
-from trunkline_server.core.errors import GatewayError
+from trunkline_server.core.errors import GatewayError, UpstreamError
 from trunkline_server.core.estimate import input_tokens
 from trunkline_server.core.http import HttpRequest
 from trunkline_server.routing.capable import refuse_incapable
 from trunkline_server.routing.exchange import Exchange
-from trunkline_server.routing.retry import AGAIN, ELSEWHERE
+from trunkline_server.routing.retry import ELSEWHERE
 from trunkline_server.routing.trail import attempt
 from trunkline_server.routing.tries import Planner, Tries
 
@@ -47,7 +47,7 @@ class TokenCounter:
             return await self._ask(tries, call)
         except _NotCounted as missing:
             return _estimate(request, first or missing.deployment)
-        except (*ELSEWHERE, *AGAIN):
+        except (UpstreamError, *ELSEWHERE):
             if first is None:
                 raise
             return _estimate(request, first)
