@@ -5,6 +5,7 @@ Each reads an answer as `Said`, so that it can be compared with ours. `client_of
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from google.oauth2.credentials import Credentials
 from tests.golden.exchange import Exchange
 
 KEY: Final = "sk-not-a-real-key"
+_TLS: Final = ssl.create_default_context()
+"""One for all: each client would read the certificates of the machine anew."""
 _AWS: Final = boto3.session.Session("AKIDEXAMPLE", "not-a-real-secret", region_name="eu-central-1")
 """One for all: each reads the service's model anew, which takes a second."""
 ASKED: Final[list[Any]] = [{"role": "user", "content": "Hi"}]
@@ -60,7 +63,8 @@ class OpenAI:
 
     @asynccontextmanager
     async def client(self, url: str) -> AsyncIterator[Any]:
-        async with openai.AsyncOpenAI(api_key=KEY, base_url=f"{url}/v1", max_retries=0) as client:
+        where = {"api_key": KEY, "base_url": f"{url}/v1", "max_retries": 0}
+        async with openai.AsyncOpenAI(**where, http_client=openai.DefaultAsyncHttpxClient(verify=_TLS)) as client:
             yield client
 
     async def whole(self, url: str) -> Said:
@@ -134,8 +138,8 @@ class Azure(OpenAI):
 
     @asynccontextmanager
     async def client(self, url: str) -> AsyncIterator[Any]:
-        asked = openai.AsyncAzureOpenAI(api_key=KEY, azure_endpoint=url, api_version="2024-10-21", max_retries=0)
-        async with asked as client:
+        where = {"api_key": KEY, "azure_endpoint": url, "api_version": "2024-10-21", "max_retries": 0}
+        async with openai.AsyncAzureOpenAI(**where, http_client=openai.DefaultAsyncHttpxClient(verify=_TLS)) as client:
             yield client
 
 
@@ -146,7 +150,10 @@ class Anthropic:
 
     @asynccontextmanager
     async def client(self, url: str) -> AsyncIterator[Any]:
-        async with anthropic.AsyncAnthropic(api_key=KEY, base_url=url, max_retries=0) as client:
+        where = {"api_key": KEY, "base_url": url, "max_retries": 0}
+        async with anthropic.AsyncAnthropic(
+            **where, http_client=anthropic.DefaultAsyncHttpxClient(verify=_TLS)
+        ) as client:
             yield client
 
     async def whole(self, url: str) -> Said:
