@@ -5,6 +5,7 @@ What is wrong with both our encoder and our decoder in the same way shows here, 
 
 import struct
 from collections.abc import AsyncIterator, Callable, Iterator
+from itertools import pairwise
 from typing import Any, Final
 
 import grpc
@@ -43,6 +44,8 @@ SPEAKERS: Final[dict[str, Callable[[str], dict[str, Any]]]] = {
     "ollama": lambda url: {"base_url": f"{url}/v1", "api_key": KEY},
 }
 """By dialect: the provider as an operator would write it, at aimock's address."""
+AROUND: Final = [*pairwise(SPEAKERS), ("ollama", "openai")]
+"""Each dialect and another one."""
 STREAMING: Final = tuple(name for name in SPEAKERS if name != "bedrock")
 """Its streams as Bedrock are not Bedrock's: aimock 1.43.0 leaves headers out of the frames."""
 TELLS_LENGTH: Final = tuple(name for name in SPEAKERS if not name.endswith("-responses"))
@@ -116,6 +119,19 @@ async def test_stream(gateway: Running, model: str) -> None:
     assert (answer.finished.usage.input_tokens, answer.finished.usage.output_tokens) == (11, 7)
 
 
+def calls_of(answer: v1.CompleteResponse) -> list[v1.ToolCall]:
+    return [block.tool_call for block in answer.message.blocks if block.HasField("tool_call")]
+
+
+def results_of(answer: v1.CompleteResponse) -> v1.Message:
+    """A result for each of its calls."""
+    results = [
+        v1.Block(tool_result=v1.ToolResult(tool_call_id=call.id, blocks=[v1.Block(text=v1.Text(text="21 degrees"))]))
+        for call in calls_of(answer)
+    ]
+    return v1.Message(role=v1.ROLE_TOOL, blocks=results)
+
+
 async def round_trip(
     gateway: Running, model: str, question: str, how: Callable[[Running, v1.CompleteRequest], Any]
 ) -> tuple[list[v1.ToolCall], str]:
@@ -124,12 +140,8 @@ async def round_trip(
     answer = await how(gateway, request)
     if answer.finished.native_finish_reason != NATIVE.get(model):
         assert answer.finished.finish_reason == v1.FINISH_REASON_TOOL_CALLS
-    calls = [block.tool_call for block in answer.message.blocks if block.HasField("tool_call")]
-    results = [
-        v1.Block(tool_result=v1.ToolResult(tool_call_id=call.id, blocks=[v1.Block(text=v1.Text(text="21 degrees"))]))
-        for call in calls
-    ]
-    request.messages.extend([answer.message, v1.Message(role=v1.ROLE_TOOL, blocks=results)])
+    calls = calls_of(answer)
+    request.messages.extend([answer.message, results_of(answer)])
     return calls, text(await how(gateway, request))
 
 
@@ -152,6 +164,37 @@ async def test_parallel_tools(gateway: Running, model: str, how: Any) -> None:
     assert [call.arguments_json.decode() for call in calls] == ['{"city":"Ulm"}', '{"city":"Zürich"}']
     assert len({call.id for call in calls}) == 2
     assert said == "Both are warm."
+
+
+@pytest.mark.parametrize(("caller", "answerer"), AROUND)
+async def test_conversation_moves(gateway: Running, caller: str, answerer: str) -> None:
+    """A call that one provider made and its result are understood by another, in its own form."""
+    request = ask("Compare two cities.", model=caller, tools=[WEATHER])
+    answer = await whole(gateway, request)
+    request.messages.extend([answer.message, results_of(answer)])
+    request.model = answerer
+    assert text(await whole(gateway, request)) == "Both are warm."
+
+
+@pytest.mark.parametrize(("broken", "sound"), [("anthropic", "gemini"), ("bedrock", "openai-responses")])
+async def test_failover(aimock: str, broken: str, sound: str) -> None:
+    """Where one provider fails before its first word, another one of another dialect answers, and the trail says so."""
+    written = document(aimock)
+    written["providers"][broken].setdefault("headers", {})["x-aimock-chaos-disconnect"] = "1"
+    tiers = [{"provider": name, "upstream_model": "any", "tier": tier} for tier, name in enumerate((broken, sound))]
+    async with running({**written, "models": {"m": {"deployments": tiers}}}) as gateway:
+        answer = await whole(gateway, ask("Please greet me."))
+    assert text(answer) == GREETING
+    assert answer.started.provider == sound
+    assert {tried.deployment for tried in answer.finished.attempts} == {f"{broken}/any", f"{sound}/any"}
+
+
+async def test_first_token_limit(aimock: str) -> None:
+    """A provider that takes its time is cut by the caller's limit for the first token."""
+    request = ask("Please greet me.", model="openai")
+    request.timeouts.first_token.FromMilliseconds(200)
+    async with running(document(aimock, **{"x-aimock-chaos-latency": "20000"})) as gateway:
+        assert reason(await failure(gateway, request)) == "FIRST_TOKEN_TIMEOUT"
 
 
 @pytest.mark.parametrize("model", EMBEDDING)
