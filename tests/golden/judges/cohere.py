@@ -7,9 +7,18 @@ from cohere.v2.types import V2ChatResponse, V2ChatStreamResponse
 
 from tests.golden.judges.judge import Refused, Request
 from tests.golden.judges.sdk_types import parse
-from tests.golden.judges.specification import Specification
+from tests.golden.judges.specification import Patch, Specification
 
-SPECIFICATION: Final = Specification("cohere", "official")
+_BY_TYPE: Final = "the discriminator of Source; types/citation.py of the `cohere` package, 7.3, has it in both"
+
+SPECIFICATION: Final = Specification(
+    "cohere",
+    "official",
+    patches=(
+        Patch(at="#/components/schemas/ChatToolSource/properties/type", to={"enum": ["tool"]}, why=_BY_TYPE),
+        Patch(at="#/components/schemas/ChatDocumentSource/properties/type", to={"enum": ["document"]}, why=_BY_TYPE),
+    ),
+)
 CHAT: Final = "/v2/chat"
 EMBED: Final = "/v2/embed"
 

@@ -132,7 +132,7 @@ class ChatStreamDecoder(AnswerDecoder):
 
     def _start(self, event: Event, payload: bytes) -> None:
         content = _piece(event).content
-        if content is None or not isinstance(content.type, str):
+        if not isinstance(content, Content) or not isinstance(content.type, str):
             raise malformed()
         index = _index(event)
         if made := self._parts.pop(index, None):
@@ -158,7 +158,7 @@ class ChatStreamDecoder(AnswerDecoder):
 
     def _grow(self, event: Event, payload: bytes) -> None:
         content, index = _piece(event).content, _index(event)
-        if content is None:
+        if not isinstance(content, Content):
             return
         made = self._parts.get(index)
         if made is None:

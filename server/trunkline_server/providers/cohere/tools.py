@@ -57,7 +57,10 @@ class Tools:
         if not choice.allowed_tools:
             return tools
         names = frozenset(choice.allowed_tools)
-        return [tool for tool in tools if tool["function"]["name"] in names]
+        kept = [tool for tool in tools if tool["function"]["name"] in names]
+        if len(kept) == len(tools):
+            self.left_out.append("tool_choice.allowed_tools")  # there are no others
+        return kept
 
     def _hold(self, request: v1.CompleteRequest) -> None:
         """Whether arguments must fit the schemas is said of all tools at once."""

@@ -71,7 +71,8 @@ class Answer(msgspec.Struct, gc=False):
 class Piece(msgspec.Struct, gc=False):
     """What an event adds to the message."""
 
-    content: Content | None = None
+    content: Content | list[Any] | None = None
+    """Of a message that starts: an empty list."""
     tool_plan: Any = None
     tool_calls: Any = None
     citations: msgspec.Raw = _NOTHING
