@@ -269,7 +269,7 @@ def encoded(request: v1.CompleteRequest, deployment: Deployment) -> tuple[Any, .
         made = DIALECTS[deployment.provider.dialect].encode(request, deployment, stream=False)
     except CapabilityMissing as error:
         return "refused", error.violations[0].field
-    return made.body, made.left_out
+    return made.body, made.left_out, made.headers
 
 
 def lost(request: v1.CompleteRequest, deployment: Deployment) -> tuple[list[str], set[str]]:

@@ -135,7 +135,7 @@ FORCED = v1.ToolChoice(mode=v1.TOOL_CHOICE_MODE_REQUIRED)
         ("groq", asking(logprobs=v1.LogprobsConfig()), "logprobs"),
         ("groq", asking(sampling=v1.Sampling(presence_penalty=1)), "sampling.presence_penalty"),
         ("zai", asking(stop=["a", "b"]), "stop"),
-        ("perplexity", asking(tools=[TOOL]), "tools"),
+        ("local", asking(tools=[TOOL]), "tools"),
         ("moonshot", asking(tools=[TOOL], tool_choice=FORCED), "tool_choice.mode"),
         ("ollama", asking(tools=[TOOL], tool_choice=FORCED), "tool_choice.mode"),
         ("ollama", asking(tools=[TOOL], tool_choice=v1.ToolChoice(parallel=False)), "tool_choice.parallel"),
@@ -155,6 +155,17 @@ def test_hints_are_left_out() -> None:
     body, left_out = sent("zai", asking(tools=[TOOL], tool_choice=v1.ToolChoice(mode=v1.TOOL_CHOICE_MODE_NONE)))
     assert "tools" not in body
     assert left_out == ("tools",)
+
+
+@pytest.mark.parametrize("key", ["a\r\nx-evil: 1", "a\nb", "\x00", "\u00e9", " a", "a\t"])
+def test_cache_key_in_a_header(key: str) -> None:
+    """A cache key that goes into a header is one line of plain characters, or left out and named."""
+    deployment = DEPLOYMENTS["xai"]
+    made = DIALECTS["xai"].encode(asking(cache=v1.CacheConfig(key="chat-1")), deployment, stream=True)
+    assert (dict(made.headers)["x-grok-conv-id"], made.left_out) == ("chat-1", ())
+    made = DIALECTS["xai"].encode(asking(cache=v1.CacheConfig(key=key)), deployment, stream=True)
+    assert "x-grok-conv-id" not in dict(made.headers)
+    assert made.left_out == ("cache.key",)
 
 
 def said(name: str, *blocks: v1.Block) -> v1.Message:

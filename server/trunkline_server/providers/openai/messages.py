@@ -238,7 +238,9 @@ class Messages:
             if part is None or not self._mark:
                 self.left_out.append(f"{_path(at)}.cache_mark")
             else:
-                part[self._mark] = _MARKS[self._mark](block.cache_mark)
+                part[self._mark] = _MARKS[self._mark](block.cache_mark, self._quirks)
+                if self._mark == "cache_control" and block.cache_mark.HasField("ttl") and not self._quirks.cache_times:
+                    self.left_out.append(f"{_path(at)}.cache_mark.ttl")
 
     def _add(self, turn: dict[str, Any], place: int, name: str) -> None:
         if name and self._quirks.names:
@@ -258,18 +260,19 @@ def _path(at: _At) -> str:
     return f"messages[{message}].blocks[{block}]" + "".join(f".tool_result.blocks[{index}]" for index in inner)
 
 
-def _breakpoint(mark: v1.CacheMark) -> dict[str, str]:
+def _breakpoint(mark: v1.CacheMark, _quirks: Quirks) -> dict[str, str]:
     if not mark.HasField("ttl"):
         return {"mode": "explicit"}
     return {"mode": "explicit", "ttl": "30m" if mark.ttl.seconds <= _HALF_AN_HOUR_S else "12h"}
 
 
-def _cache_control(mark: v1.CacheMark) -> dict[str, str]:
+def _cache_control(mark: v1.CacheMark, quirks: Quirks) -> dict[str, str]:
     """Claude's form, which others took over. Five minutes is what every one of them keeps if not told."""
-    return {"type": "ephemeral", **({"ttl": "1h"} if mark.ttl.seconds > _FIVE_MINUTES_S else {})}
+    is_long = quirks.cache_times and mark.ttl.seconds > _FIVE_MINUTES_S
+    return {"type": "ephemeral", **({"ttl": "1h"} if is_long else {})}
 
 
-_MARKS: Final[Mapping[str, Callable[[v1.CacheMark], dict[str, str]]]] = {
+_MARKS: Final[Mapping[str, Callable[[v1.CacheMark, Quirks], dict[str, str]]]] = {
     "prompt_cache_breakpoint": _breakpoint,
     "cache_control": _cache_control,
 }

@@ -130,9 +130,13 @@ class Quirks:
     stream_options: bool = True
     """Whether usage of a stream has to be asked for. If not, it comes by itself, and asking is not understood."""
     cache_key: str = "prompt_cache_key"
-    """Takes cache.key. Empty: it is left out."""
+    """Takes cache.key. Empty: it is left out, unless a header takes it."""
+    cache_header: str = ""
+    """The header that takes cache.key. Empty: none does."""
     cache_marks: Literal["", "prompt_cache_breakpoint", "cache_control"] = "prompt_cache_breakpoint"
     """The member of a content part that marks it for the cache, if the model takes marks. Empty: they are left out."""
+    cache_times: bool = False
+    """Whether a mark of the form cache_control may say for how long: an hour and not five minutes."""
 
     reasoning_tokens: Literal["inside", "outside", "by_total"] = "inside"
     """Whether completion_tokens include those of reasoning. by_total: they don't where total_tokens is the sum of all

@@ -55,7 +55,7 @@ def encode_request(request: v1.CompleteRequest, deployment: Deployment, quirks: 
         method="POST",
         endpoint=provider.endpoint,
         target=provider.base_path + quirks.path,
-        headers=request_headers(provider, stream=stream, own=_authorization(provider)),
+        headers=request_headers(provider, stream=stream, own=_own_headers(request, provider, quirks)),
         body=_ENCODER.encode(body),
         left_out=tuple(left_out),
     )
@@ -142,7 +142,7 @@ def _add_cache(body: dict[str, Any], cache: v1.CacheConfig, quirks: Quirks, left
     if cache.key:
         if quirks.cache_key:
             body[quirks.cache_key] = cache.key
-        else:
+        elif not _fits_header(cache.key, quirks):
             left_out.append("cache.key")
     if cache.HasField("ttl"):
         if mark == "prompt_cache_breakpoint":
@@ -163,5 +163,13 @@ def cache_mark(deployment: Deployment, quirks: Quirks) -> str:
     return "" if _MARKED.isdisjoint(known) else quirks.cache_marks
 
 
-def _authorization(provider: Provider) -> dict[str, str]:
-    return {"authorization": f"Bearer {provider.credential.reveal()}"} if provider.credential else {}
+def _own_headers(request: v1.CompleteRequest, provider: Provider, quirks: Quirks) -> dict[str, str]:
+    own = {"authorization": f"Bearer {provider.credential.reveal()}"} if provider.credential else {}
+    if quirks.cache_header and _fits_header(request.cache.key, quirks):
+        own[quirks.cache_header] = request.cache.key
+    return own
+
+
+def _fits_header(key: str, quirks: Quirks) -> bool:
+    """Whether a cache key goes into a header: there is one for it, and nothing in the key could end the line."""
+    return bool(quirks.cache_header and key and key.isascii() and key.isprintable() and key == key.strip())

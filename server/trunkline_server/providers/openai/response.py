@@ -113,6 +113,7 @@ class _Blocks:
         self._add_texts(message, choice.logprobs)
         self._add_media(message)
         self._add_calls(message, response_id)
+        self._end_text()
 
     def add_sources(self, sources: Iterable[v1.Citation]) -> None:
         """Sources of the answer as a whole."""
@@ -148,7 +149,6 @@ class _Blocks:
             self._add_thought(thought)
         if not thoughts and (text := reasoning_of(message)):
             self._add(v1.Block(reasoning=v1.Reasoning(text=text)))
-        self._end_text()
 
     def _add_thought(self, thought: Thought) -> None:
         if self._thought and self._thought.goes_on(thought):

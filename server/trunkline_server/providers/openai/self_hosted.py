@@ -168,6 +168,7 @@ _LITELLM: Final = row(
         tool_choices=_CHOICES,
         sampling=_PENALTIES | {"top_k"},
         cache_marks="cache_control",
+        cache_times=True,
         refused_options=frozenset(
             {
                 "mock_response",
