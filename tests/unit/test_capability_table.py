@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
 from typing import get_args
 
 import anthropic.types
@@ -10,6 +11,7 @@ import openai.types
 import openai.types.shared.chat_model
 import pytest
 
+import trunkline_server
 from trunkline_server.config import build, load
 from trunkline_server.config.capabilities import capability_from
 from trunkline_server.config.capability_table import built_in, read_table
@@ -17,6 +19,8 @@ from trunkline_server.config.model_names import canonical
 from trunkline_server.config.problems import ConfigError
 from trunkline_server.core.capability import EFFORTS, Capability
 from trunkline_server.providers.registry import ROWS
+
+SOURCES = "sources: {vendors: [x, vendor.example], tables: {a: [a 1, copy-of-a 2], b: [b 1]}}\n"
 
 
 def known(name: str, dialect: str = "openai", host: str = "host.example", **own: object) -> Capability:
@@ -110,8 +114,8 @@ def test_the_more_specific_entry_is_believed():
     """A model has what its family has, but for what its own entry says; a snapshot may differ from its model."""
     assert known("claude-haiku-9").tools
     assert known("claude-haiku-9").max_output_tokens is None
-    assert known("gpt-5-chat-latest").reasoning is False
-    assert known("gpt-5").reasoning is True
+    assert known("gpt-5-image-mini").output == {"text", "image"}
+    assert known("gpt-5-mini").output == {"text"}
     assert known("gpt-4o").max_output_tokens == known("gpt-4o-2024-11-20").max_output_tokens == 16384
     assert known("gpt-4o-2024-05-13").max_output_tokens == 4096
     assert known("gpt-4o-2024-05-13").json_schema is False
@@ -122,8 +126,39 @@ def test_an_entry_may_be_about_one_host_or_dialect():
     assert known("gpt-6-astra", "openai", "api.openai.com").tools is False
     assert known("gpt-6-astra", "openai-responses", "api.openai.com").tools is True
     assert known("gpt-6-astra", "openai", "gateway.example").tools is True
+    assert known("gpt-6-sol", "openai", "api.openai.com").tools_while_reasoning is False
+    assert known("gpt-6-sol", "openai", "gateway.example").tools_while_reasoning is None
+    assert known("gpt-6-sol", "openai", "api.openai.com").nearest_effort("max") == "xhigh"
+    assert known("gpt-6-sol", "openai-responses", "api.openai.com").nearest_effort("max") == "max"
     assert "document" in known("llama-3.3-70b", "openai").refused_media
     assert "document" not in known("llama-3.3-70b", "bedrock").refused_media
+
+
+@pytest.mark.parametrize("dialect", ["anthropic", "bedrock", "vertex"])
+def test_claude_gives_json_by_a_tool_wherever_its_own_dialect_is_spoken(dialect):
+    """A Claude that can't be held to a schema is not refused one: the dialect has the answer by a tool."""
+    found = known("claude-3-5-haiku@20241022", dialect)
+    assert (found.json_schema, found.json_by_tool) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "media"),
+    [
+        ("nvidia/llama-3.1-nemotron-nano-vl-8b-v1", {"image"}),
+        ("gemini-3.1-flash-image", {"video", "document"}),
+        ("meta/muse-spark-1.2", {"audio"}),
+        ("gpt-5.9-omni", {"audio"}),
+    ],
+)
+def test_a_family_refuses_nothing_of_a_model_that_nobody_looked_up(name, media):
+    """What most of a family can't take is not refused to one that may."""
+    found = built_in().find(name, dialect="openai", host="host.example")
+    assert found is None or not found.refused_media & media
+
+
+def test_a_vector_model_of_a_familys_name_is_not_taken_for_one_that_answers():
+    """NVIDIA's retriever is called after the model that it was made from."""
+    assert built_in().find("nvidia/llama-3.2-nv-embedqa-1b-v2", dialect="openai", host="host.example") is None
 
 
 def test_a_rule_for_all_models_of_a_dialect_does_not_make_a_model_known_by_source():
@@ -207,6 +242,9 @@ def test_entries_name_dialects_that_are_spoken():
         ("match: [a, a]", "models[0].match[1]: a pattern that stands above already"),
         ("match: [a-1.5, a-1-5]", "models[0].match[1]: a pattern that stands above already"),
         ("match: [a], max_output_tokens: 9, context_tokens: 8", "max_output_tokens is more than context_tokens"),
+        ("match: [a], source: memory", "models[0].source: names 'memory', which is not known as a source. Write the"),
+        ("match: [a], source: x; y 2", "models[0].source: names 'y 2', which is not known as a source"),
+        ("match: [a], source: 'http://x.example'", "names 'http://x.example', which is not known as a source"),
     ],
 )
 def test_a_mistake_in_the_table_is_told_with_line_and_key(entry, told):
@@ -214,9 +252,67 @@ def test_a_mistake_in_the_table_is_told_with_line_and_key(entry, told):
     rest = "".join(f", {key}: x" if key == "source" else f", {key}: 2026-11" for key in ("source", "checked")
                    if key not in entry)  # fmt: skip
     with pytest.raises(ConfigError) as caught:
-        read_table(f"models:\n  - {{{entry}{rest}}}\n", "table.yaml")
+        read_table(f"models:\n  - {{{entry}{rest}}}\n{SOURCES}", "table.yaml")
     assert str(caught.value).startswith("table.yaml:2: ")
     assert told in str(caught.value)
+
+
+REFUSING = [
+    "input: [text]",
+    "max_output_tokens: 9",
+    "tools: false",
+    "tools_while_reasoning: false",
+    "parallel_tools: false",
+    "json_object: false",
+    "json_schema: false",
+    "logprobs: false",
+    "reasoning: false",
+    "shortens: false",
+    "reasoning_always: true",
+    "sampling_limits: [refused]",
+]
+HARMLESS = ["tools: true", "reasoning_always: false", "sampling_limits: []", "context_tokens: 9", "efforts: [low]"]
+
+
+def table(fact: str, source: str) -> str:
+    return f"{SOURCES}models:\n  - {{match: [a], {fact}, source: '{source}', checked: 2026-11}}\n"
+
+
+@pytest.mark.parametrize("fact", REFUSING)
+@pytest.mark.parametrize(
+    "source", ["a 1", "a 1; copy-of-a 2", "https://someone.example/a", "providers/openai/chat.py; b 1", "b 1; b 1"]
+)
+def test_one_who_is_no_vendor_is_not_believed_where_it_costs_an_answer(fact, source):
+    """A fact that refuses requests needs a vendor's word or two others', and copies count once."""
+    with pytest.raises(ConfigError) as caught:
+        read_table(table(fact, source), "table.yaml")
+    key = fact.partition(":")[0]
+    assert f"table.yaml:3: models[0].{key}: refuses requests on the word of one source. Name" in str(caught.value)
+
+
+@pytest.mark.parametrize("fact", REFUSING)
+@pytest.mark.parametrize(
+    "source",
+    ["x", "x (types/model)", "https://vendor.example/a", "a 1; b 1", "a 1; https://someone.example/a",
+     "https://someone.example/a; https://someone.example/b"],
+)  # fmt: skip
+def test_a_vendor_or_two_others_are_believed(fact, source):
+    """So a request may be refused by what they say."""
+    assert read_table(table(fact, source), "table.yaml").rules[0].facts
+
+
+@pytest.mark.parametrize("fact", HARMLESS)
+def test_what_refuses_nothing_may_rest_on_one_word(fact):
+    """A fact that is wrong here costs no answer."""
+    assert read_table(table(fact, "a 1"), "table.yaml").rules[0].facts
+
+
+def test_modules_of_our_own_that_are_named_as_sources_exist():
+    """A source that moved away would be one that nobody can read."""
+    named = {name for rule in built_in().rules for name in rule.source.split("; ") if name.startswith("providers/")}
+    assert named
+    package = Path(trunkline_server.__file__).parent
+    assert [name for name in named if not (package / name).is_file()] == []
 
 
 @pytest.mark.parametrize(
@@ -226,6 +322,8 @@ def test_a_mistake_in_the_table_is_told_with_line_and_key(entry, told):
         ("model: []", "table.yaml:1: model: unknown key. Did you mean 'models'?"),
         ("- a", "not a mapping"),
         ("models: [1]", "models[0]: must be a mapping"),
+        ("sources: {vendor: [x]}\nmodels: []", "table.yaml:1: sources.vendor: "),
+        ("sources: {tables: {a: b}}\nmodels: []", "table.yaml:1: sources.tables.a: "),
     ],
 )
 def test_a_table_of_another_shape_is_refused(text, told):

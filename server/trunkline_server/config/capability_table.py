@@ -4,6 +4,7 @@
    the one with more characters that are no star, then the one for certain dialects.
 2. What no entry fits is not known, and excludes nothing.
 3. A mistake in the table is told with its line and key, as one in trunkline.yaml is.
+4. Facts that refuse requests rest on a vendor's word or on two others' (capability_sources.py).
 """
 
 import re
@@ -19,6 +20,7 @@ from pydantic import AfterValidator, Field, ValidationError
 
 from trunkline_server.config import file
 from trunkline_server.config.capabilities import CapabilityEntry, capability_from
+from trunkline_server.config.capability_sources import Sources, refusals
 from trunkline_server.config.interpolate import Interpolator
 from trunkline_server.config.model_names import forms, spelled
 from trunkline_server.config.problems import ConfigError, Where, did_you_mean, explain, wrong
@@ -30,6 +32,7 @@ MAX_RULES: Final = 2000
 MAX_PATTERNS: Final = 64
 """Of one entry."""
 
+_KEYS: Final = ("sources", "models")
 _NONE: Final[Mapping[str, Any]] = MappingProxyType({})
 _FILE: Final = Path(__file__).with_name("capabilities.yaml")
 _PATTERN: Final = re.compile(r"[a-z0-9*][a-z0-9.*_-]{0,127}")
@@ -61,7 +64,8 @@ class Rule(CapabilityEntry):
     """Only where one of these is spoken. Empty: everywhere."""
     hosts: tuple[str, ...] = ()
     """Only at these hosts. Empty: everywhere."""
-    source: Annotated[str, Field(min_length=1, max_length=512)]
+    source: Annotated[str, Field(min_length=1, max_length=1024)]
+    """Pages and packages that were read, with "; " between them."""
     checked: Annotated[str, AfterValidator(_check_month)]
 
 
@@ -129,8 +133,8 @@ def built_in() -> CapabilityTable:
 def read_table(text: str, origin: str) -> CapabilityTable:
     """The table in this text. Raises ConfigError with all that is wrong; `origin` is what it calls the text."""
     tree = file.parse(text, origin, Interpolator(environ={}))
-    for key in tree.data.keys() - {"models"}:
-        tree.report((key,), "unknown key", did_you_mean(key, ("models",)))
+    for key in tree.data.keys() - set(_KEYS):
+        tree.report((key,), "unknown key", did_you_mean(key, _KEYS))
     entries = tree.data.get("models")
     if not isinstance(entries, list) or not entries:
         tree.report(("models",), "must be a list of entries", "Begin each with `- match:`")
@@ -139,8 +143,10 @@ def read_table(text: str, origin: str) -> CapabilityTable:
         tree.report(("models",), f"more than {MAX_RULES} entries", "Join those that say the same")
         entries = []
     rules = tuple(rule for index, value in enumerate(entries) if (rule := _rule(tree, ("models", index), value)))
+    sources = _sources(tree)
     if not tree.problems:
         _check_doubles(tree, rules)
+        _check_sources(tree, rules, sources)
     if tree.problems:
         raise ConfigError(sorted(tree.problems, key=lambda problem: problem.line))
     return CapabilityTable.of(rules)
@@ -168,6 +174,27 @@ def _rule(tree: file.Tree, where: Where, value: Any) -> Rule | None:
                 message, mend = "unknown key", did_you_mean(str(each["loc"][-1]), Rule.model_fields)
             tree.report((*where, *each["loc"]), message, mend)
         return None
+
+
+def _sources(tree: file.Tree) -> Sources:
+    try:
+        return Sources.model_validate(tree.data.get("sources", {}))
+    except ValidationError as error:
+        for each in error.errors(include_url=False, include_input=False):
+            tree.report(("sources", *each["loc"]), *explain(each))
+        return Sources()
+
+
+def _check_sources(tree: file.Tree, rules: tuple[Rule, ...], sources: Sources) -> None:
+    for index, rule in enumerate(rules):
+        where = ("models", index)
+        if name := sources.unlisted(rule.source):
+            mend = "Write the address of a page, or list the package with its version under `sources`"
+            tree.report((*where, "source"), f"names {name!r}, which is not known as a source", mend)
+        refused = refusals(rule.facts)
+        if refused and not sources.may_refuse(rule.source):
+            mend = "Name the vendor's page or package, or a second source that says so; or take it out"
+            tree.report((*where, refused[0]), "refuses requests on the word of one source", mend)
 
 
 def _check_doubles(tree: file.Tree, rules: tuple[Rule, ...]) -> None:
