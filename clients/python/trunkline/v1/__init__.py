@@ -252,6 +252,7 @@ from trunkline.v1.usage_pb2 import (
     FinishReason,
     Modality,
     ModalityTokens,
+    ProviderToolCalls,
     Usage,
     UsageSource,
 )
@@ -468,6 +469,7 @@ __all__ = [
     "PromptCacheStyle",
     "ProviderOpaque",
     "ProviderTool",
+    "ProviderToolCalls",
     "Reasoning",
     "ReasoningConfig",
     "ReasoningControl",

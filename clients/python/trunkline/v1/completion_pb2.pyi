@@ -963,6 +963,7 @@ class Finished(_message.Message):
     ATTEMPTS_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
     SERVED_MODEL_FIELD_NUMBER: _builtins.int
+    FINISH_DETAIL_FIELD_NUMBER: _builtins.int
     finish_reason: _usage_pb2.FinishReason.ValueType
     """Why the model stopped."""
     native_finish_reason: _builtins.str
@@ -973,6 +974,11 @@ class Finished(_message.Message):
     """The model asked for."""
     served_model: _builtins.str
     """The model that answered, as the provider names it."""
+    finish_detail: _builtins.str
+    """What else the provider says of why the model stopped: which policy a refusal was for, which filter or guardrail ended
+    the answer, why a call could not be read. For people: the wording is the provider's and changes, and it may quote
+    the answer. Empty where it says nothing. At most 512 bytes; the rest is cut.
+    """
     @_builtins.property
     def usage(self) -> _usage_pb2.Usage:
         """What was used."""
@@ -996,10 +1002,11 @@ class Finished(_message.Message):
         attempts: _abc.Iterable[_usage_pb2.Attempt] | None = ...,
         model: _builtins.str = ...,
         served_model: _builtins.str = ...,
+        finish_detail: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "cost", b"cost", "finish_reason", b"finish_reason", "matched_stop", b"matched_stop", "model", b"model", "native_finish_reason", b"native_finish_reason", "served_model", b"served_model", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "cost", b"cost", "finish_detail", b"finish_detail", "finish_reason", b"finish_reason", "matched_stop", b"matched_stop", "model", b"model", "native_finish_reason", b"native_finish_reason", "served_model", b"served_model", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

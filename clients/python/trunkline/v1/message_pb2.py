@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1atrunkline/v1/message.proto\x12\x0ctrunkline.v1\x1a\x1egoogle/protobuf/duration.proto\"^\n\x07Message\x12 \n\x04role\x18\x01 \x01(\x0e\x32\x12.trunkline.v1.Role\x12#\n\x06\x62locks\x18\x02 \x03(\x0b\x32\x13.trunkline.v1.Block\x12\x0c\n\x04name\x18\x03 \x01(\t\"\xde\x03\n\x05\x42lock\x12\"\n\x04text\x18\x01 \x01(\x0b\x32\x12.trunkline.v1.TextH\x00\x12,\n\treasoning\x18\x02 \x01(\x0b\x32\x17.trunkline.v1.ReasoningH\x00\x12+\n\ttool_call\x18\x03 \x01(\x0b\x32\x16.trunkline.v1.ToolCallH\x00\x12/\n\x0btool_result\x18\x04 \x01(\x0b\x32\x18.trunkline.v1.ToolResultH\x00\x12$\n\x05media\x18\x05 \x01(\x0b\x32\x13.trunkline.v1.MediaH\x00\x12*\n\x08\x63itation\x18\x06 \x01(\x0b\x32\x16.trunkline.v1.CitationH\x00\x12\x37\n\x0fprovider_opaque\x18\x07 \x01(\x0b\x32\x1c.trunkline.v1.ProviderOpaqueH\x00\x12\x11\n\tsignature\x18\x08 \x01(\x0c\x12$\n\x06origin\x18\t \x01(\x0b\x32\x14.trunkline.v1.Origin\x12+\n\ncache_mark\x18\n \x01(\x0b\x32\x17.trunkline.v1.CacheMark\x12,\n\x08logprobs\x18\x0b \x03(\x0b\x32\x1a.trunkline.v1.TokenLogprobB\x06\n\x04kind\"S\n\x04Text\x12\x0c\n\x04text\x18\x01 \x01(\t\x12)\n\tcitations\x18\x02 \x03(\x0b\x32\x16.trunkline.v1.Citation\x12\x12\n\nis_refusal\x18\x03 \x01(\x08\"X\n\tReasoning\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x0f\n\x07summary\x18\x02 \x01(\t\x12\x0e\n\x06opaque\x18\x03 \x01(\x0c\x12\x10\n\x08redacted\x18\x04 \x01(\x08\x12\n\n\x02id\x18\x05 \x01(\t\"U\n\x08ToolCall\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x16\n\x0e\x61rguments_json\x18\x03 \x01(\x0c\x12\x17\n\x0f\x61rguments_valid\x18\x04 \x01(\x08\"g\n\nToolResult\x12\x14\n\x0ctool_call_id\x18\x01 \x01(\t\x12#\n\x06\x62locks\x18\x02 \x03(\x0b\x32\x13.trunkline.v1.Block\x12\x10\n\x08is_error\x18\x03 \x01(\x08\x12\x0c\n\x04name\x18\x04 \x01(\t\"\x8f\x01\n\x05Media\x12\x11\n\tmime_type\x18\x01 \x01(\t\x12\x0e\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00\x12\r\n\x03uri\x18\x03 \x01(\tH\x00\x12\x11\n\x07\x66ile_id\x18\x04 \x01(\tH\x00\x12\x0c\n\x04name\x18\x05 \x01(\t\x12)\n\x06\x64\x65tail\x18\x06 \x01(\x0e\x32\x19.trunkline.v1.MediaDetailB\x08\n\x06source\"\xb1\x01\n\x08\x43itation\x12\x0b\n\x03uri\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x12\n\ncited_text\x18\x03 \x01(\t\x12\x19\n\x0cstart_offset\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12\x17\n\nend_offset\x18\x05 \x01(\x05H\x01\x88\x01\x01\x12\x11\n\tsource_id\x18\x06 \x01(\t\x12\x0e\n\x06opaque\x18\x07 \x01(\x0c\x42\x0f\n\r_start_offsetB\r\n\x0b_end_offset\",\n\x0eProviderOpaque\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\"9\n\x06Origin\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0e\n\x06\x66ormat\x18\x03 \x01(\t\"3\n\tCacheMark\x12&\n\x03ttl\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\"j\n\x0cTokenLogprob\x12\r\n\x05token\x18\x01 \x01(\t\x12\x13\n\x0btoken_bytes\x18\x02 \x01(\x0c\x12\x0f\n\x07logprob\x18\x03 \x01(\x01\x12%\n\x03top\x18\x04 \x03(\x0b\x32\x18.trunkline.v1.TopLogprob\"A\n\nTopLogprob\x12\r\n\x05token\x18\x01 \x01(\t\x12\x13\n\x0btoken_bytes\x18\x02 \x01(\x0c\x12\x0f\n\x07logprob\x18\x03 \x01(\x01*s\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_SYSTEM\x10\x01\x12\x12\n\x0eROLE_DEVELOPER\x10\x02\x12\r\n\tROLE_USER\x10\x03\x12\x12\n\x0eROLE_ASSISTANT\x10\x04\x12\r\n\tROLE_TOOL\x10\x05*o\n\x0bMediaDetail\x12\x1c\n\x18MEDIA_DETAIL_UNSPECIFIED\x10\x00\x12\x15\n\x11MEDIA_DETAIL_AUTO\x10\x01\x12\x14\n\x10MEDIA_DETAIL_LOW\x10\x02\x12\x15\n\x11MEDIA_DETAIL_HIGH\x10\x03\x42?\n\x10\x64\x65v.trunkline.v1P\x01Z)trunkline.dev/go/trunkline/v1;trunklinev1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1atrunkline/v1/message.proto\x12\x0ctrunkline.v1\x1a\x1egoogle/protobuf/duration.proto\"^\n\x07Message\x12 \n\x04role\x18\x01 \x01(\x0e\x32\x12.trunkline.v1.Role\x12#\n\x06\x62locks\x18\x02 \x03(\x0b\x32\x13.trunkline.v1.Block\x12\x0c\n\x04name\x18\x03 \x01(\t\"\xde\x03\n\x05\x42lock\x12\"\n\x04text\x18\x01 \x01(\x0b\x32\x12.trunkline.v1.TextH\x00\x12,\n\treasoning\x18\x02 \x01(\x0b\x32\x17.trunkline.v1.ReasoningH\x00\x12+\n\ttool_call\x18\x03 \x01(\x0b\x32\x16.trunkline.v1.ToolCallH\x00\x12/\n\x0btool_result\x18\x04 \x01(\x0b\x32\x18.trunkline.v1.ToolResultH\x00\x12$\n\x05media\x18\x05 \x01(\x0b\x32\x13.trunkline.v1.MediaH\x00\x12*\n\x08\x63itation\x18\x06 \x01(\x0b\x32\x16.trunkline.v1.CitationH\x00\x12\x37\n\x0fprovider_opaque\x18\x07 \x01(\x0b\x32\x1c.trunkline.v1.ProviderOpaqueH\x00\x12\x11\n\tsignature\x18\x08 \x01(\x0c\x12$\n\x06origin\x18\t \x01(\x0b\x32\x14.trunkline.v1.Origin\x12+\n\ncache_mark\x18\n \x01(\x0b\x32\x17.trunkline.v1.CacheMark\x12,\n\x08logprobs\x18\x0b \x03(\x0b\x32\x1a.trunkline.v1.TokenLogprobB\x06\n\x04kind\"S\n\x04Text\x12\x0c\n\x04text\x18\x01 \x01(\t\x12)\n\tcitations\x18\x02 \x03(\x0b\x32\x16.trunkline.v1.Citation\x12\x12\n\nis_refusal\x18\x03 \x01(\x08\"X\n\tReasoning\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x0f\n\x07summary\x18\x02 \x01(\t\x12\x0e\n\x06opaque\x18\x03 \x01(\x0c\x12\x10\n\x08redacted\x18\x04 \x01(\x08\x12\n\n\x02id\x18\x05 \x01(\t\"U\n\x08ToolCall\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x16\n\x0e\x61rguments_json\x18\x03 \x01(\x0c\x12\x17\n\x0f\x61rguments_valid\x18\x04 \x01(\x08\"g\n\nToolResult\x12\x14\n\x0ctool_call_id\x18\x01 \x01(\t\x12#\n\x06\x62locks\x18\x02 \x03(\x0b\x32\x13.trunkline.v1.Block\x12\x10\n\x08is_error\x18\x03 \x01(\x08\x12\x0c\n\x04name\x18\x04 \x01(\t\"\xc6\x01\n\x05Media\x12\x11\n\tmime_type\x18\x01 \x01(\t\x12\x0e\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00\x12\r\n\x03uri\x18\x03 \x01(\tH\x00\x12\x11\n\x07\x66ile_id\x18\x04 \x01(\tH\x00\x12\x0c\n\x04name\x18\x05 \x01(\t\x12)\n\x06\x64\x65tail\x18\x06 \x01(\x0e\x32\x19.trunkline.v1.MediaDetail\x12\x16\n\tcitations\x18\x07 \x01(\x08H\x01\x88\x01\x01\x12\x0f\n\x07\x63ontext\x18\x08 \x01(\tB\x08\n\x06sourceB\x0c\n\n_citations\"\xb1\x01\n\x08\x43itation\x12\x0b\n\x03uri\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x12\n\ncited_text\x18\x03 \x01(\t\x12\x19\n\x0cstart_offset\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12\x17\n\nend_offset\x18\x05 \x01(\x05H\x01\x88\x01\x01\x12\x11\n\tsource_id\x18\x06 \x01(\t\x12\x0e\n\x06opaque\x18\x07 \x01(\x0c\x42\x0f\n\r_start_offsetB\r\n\x0b_end_offset\",\n\x0eProviderOpaque\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\"9\n\x06Origin\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0e\n\x06\x66ormat\x18\x03 \x01(\t\"3\n\tCacheMark\x12&\n\x03ttl\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\"j\n\x0cTokenLogprob\x12\r\n\x05token\x18\x01 \x01(\t\x12\x13\n\x0btoken_bytes\x18\x02 \x01(\x0c\x12\x0f\n\x07logprob\x18\x03 \x01(\x01\x12%\n\x03top\x18\x04 \x03(\x0b\x32\x18.trunkline.v1.TopLogprob\"A\n\nTopLogprob\x12\r\n\x05token\x18\x01 \x01(\t\x12\x13\n\x0btoken_bytes\x18\x02 \x01(\x0c\x12\x0f\n\x07logprob\x18\x03 \x01(\x01*s\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_SYSTEM\x10\x01\x12\x12\n\x0eROLE_DEVELOPER\x10\x02\x12\r\n\tROLE_USER\x10\x03\x12\x12\n\x0eROLE_ASSISTANT\x10\x04\x12\r\n\tROLE_TOOL\x10\x05*o\n\x0bMediaDetail\x12\x1c\n\x18MEDIA_DETAIL_UNSPECIFIED\x10\x00\x12\x15\n\x11MEDIA_DETAIL_AUTO\x10\x01\x12\x14\n\x10MEDIA_DETAIL_LOW\x10\x02\x12\x15\n\x11MEDIA_DETAIL_HIGH\x10\x03\x42?\n\x10\x64\x65v.trunkline.v1P\x01Z)trunkline.dev/go/trunkline/v1;trunklinev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,10 +33,10 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'trunkline.v1.message_pb2', 
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\020dev.trunkline.v1P\001Z)trunkline.dev/go/trunkline/v1;trunklinev1'
-  _globals['_ROLE']._serialized_start=1679
-  _globals['_ROLE']._serialized_end=1794
-  _globals['_MEDIADETAIL']._serialized_start=1796
-  _globals['_MEDIADETAIL']._serialized_end=1907
+  _globals['_ROLE']._serialized_start=1734
+  _globals['_ROLE']._serialized_end=1849
+  _globals['_MEDIADETAIL']._serialized_start=1851
+  _globals['_MEDIADETAIL']._serialized_end=1962
   _globals['_MESSAGE']._serialized_start=76
   _globals['_MESSAGE']._serialized_end=170
   _globals['_BLOCK']._serialized_start=173
@@ -50,17 +50,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TOOLRESULT']._serialized_start=915
   _globals['_TOOLRESULT']._serialized_end=1018
   _globals['_MEDIA']._serialized_start=1021
-  _globals['_MEDIA']._serialized_end=1164
-  _globals['_CITATION']._serialized_start=1167
-  _globals['_CITATION']._serialized_end=1344
-  _globals['_PROVIDEROPAQUE']._serialized_start=1346
-  _globals['_PROVIDEROPAQUE']._serialized_end=1390
-  _globals['_ORIGIN']._serialized_start=1392
-  _globals['_ORIGIN']._serialized_end=1449
-  _globals['_CACHEMARK']._serialized_start=1451
-  _globals['_CACHEMARK']._serialized_end=1502
-  _globals['_TOKENLOGPROB']._serialized_start=1504
-  _globals['_TOKENLOGPROB']._serialized_end=1610
-  _globals['_TOPLOGPROB']._serialized_start=1612
-  _globals['_TOPLOGPROB']._serialized_end=1677
+  _globals['_MEDIA']._serialized_end=1219
+  _globals['_CITATION']._serialized_start=1222
+  _globals['_CITATION']._serialized_end=1399
+  _globals['_PROVIDEROPAQUE']._serialized_start=1401
+  _globals['_PROVIDEROPAQUE']._serialized_end=1445
+  _globals['_ORIGIN']._serialized_start=1447
+  _globals['_ORIGIN']._serialized_end=1504
+  _globals['_CACHEMARK']._serialized_start=1506
+  _globals['_CACHEMARK']._serialized_end=1557
+  _globals['_TOKENLOGPROB']._serialized_start=1559
+  _globals['_TOKENLOGPROB']._serialized_end=1665
+  _globals['_TOPLOGPROB']._serialized_start=1667
+  _globals['_TOPLOGPROB']._serialized_end=1732
 # @@protoc_insertion_point(module_scope)

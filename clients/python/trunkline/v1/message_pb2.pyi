@@ -354,6 +354,8 @@ class Media(_message.Message):
     FILE_ID_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
     DETAIL_FIELD_NUMBER: _builtins.int
+    CITATIONS_FIELD_NUMBER: _builtins.int
+    CONTEXT_FIELD_NUMBER: _builtins.int
     mime_type: _builtins.str
     """Media type after RFC 6838: "image/png", "audio/wav", "application/pdf". Required with data."""
     data: _builtins.bytes
@@ -366,6 +368,14 @@ class Media(_message.Message):
     """File name, for providers that show it to the model."""
     detail: Global___MediaDetail.ValueType
     """How closely to look at a picture."""
+    citations: _builtins.bool
+    """Whether the answer may cite this document. Unset: the provider's default. A provider that has no such switch leaves
+    it out and names it in Attempt.left_out.
+    """
+    context: _builtins.str
+    """What the document is or where it is from, for providers that show it to the model beside it; never cited. At most
+    4,096 bytes.
+    """
     def __init__(
         self,
         *,
@@ -375,13 +385,20 @@ class Media(_message.Message):
         file_id: _builtins.str = ...,
         name: _builtins.str = ...,
         detail: Global___MediaDetail.ValueType = ...,
+        citations: _builtins.bool | None = ...,
+        context: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "file_id", b"file_id", "source", b"source", "uri", b"uri"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_citations", b"_citations", "citations", b"citations", "data", b"data", "file_id", b"file_id", "source", b"source", "uri", b"uri"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "detail", b"detail", "file_id", b"file_id", "mime_type", b"mime_type", "name", b"name", "source", b"source", "uri", b"uri"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_citations", b"_citations", "citations", b"citations", "context", b"context", "data", b"data", "detail", b"detail", "file_id", b"file_id", "mime_type", b"mime_type", "name", b"name", "source", b"source", "uri", b"uri"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__citations: _TypeAlias = _typing.Literal["citations"]  # noqa: Y015
+    _WhichOneofArgType__citations: _TypeAlias = _typing.Literal["_citations", b"_citations"]  # noqa: Y015
     _WhichOneofReturnType_source: _TypeAlias = _typing.Literal["data", "uri", "file_id"]  # noqa: Y015
     _WhichOneofArgType_source: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__citations) -> _WhichOneofReturnType__citations | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType_source) -> _WhichOneofReturnType_source | None: ...
 
 Global___Media: _TypeAlias = Media  # noqa: Y015

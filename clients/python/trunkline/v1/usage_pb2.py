@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18trunkline/v1/usage.proto\x12\x0ctrunkline.v1\x1a\x1egoogle/protobuf/duration.proto\"\xb5\x04\n\x05Usage\x12\x19\n\x0cinput_tokens\x18\x01 \x01(\x03H\x00\x88\x01\x01\x12\x1a\n\routput_tokens\x18\x02 \x01(\x03H\x01\x88\x01\x01\x12$\n\x17\x63\x61\x63he_read_input_tokens\x18\x03 \x01(\x03H\x02\x88\x01\x01\x12%\n\x18\x63\x61\x63he_write_input_tokens\x18\x04 \x01(\x03H\x03\x88\x01\x01\x12$\n\x17reasoning_output_tokens\x18\x05 \x01(\x03H\x04\x88\x01\x01\x12/\n\x0cinput_source\x18\x06 \x01(\x0e\x32\x19.trunkline.v1.UsageSource\x12\x30\n\routput_source\x18\x07 \x01(\x0e\x32\x19.trunkline.v1.UsageSource\x12\x37\n\x11input_by_modality\x18\x08 \x03(\x0b\x32\x1c.trunkline.v1.ModalityTokens\x12\x38\n\x12output_by_modality\x18\t \x03(\x0b\x32\x1c.trunkline.v1.ModalityTokens\x12\x1e\n\x11tool_input_tokens\x18\n \x01(\x03H\x05\x88\x01\x01\x42\x0f\n\r_input_tokensB\x10\n\x0e_output_tokensB\x1a\n\x18_cache_read_input_tokensB\x1b\n\x19_cache_write_input_tokensB\x1a\n\x18_reasoning_output_tokensB\x14\n\x12_tool_input_tokens\"J\n\x0eModalityTokens\x12(\n\x08modality\x18\x01 \x01(\x0e\x32\x16.trunkline.v1.Modality\x12\x0e\n\x06tokens\x18\x02 \x01(\x03\"A\n\x04\x43ost\x12\x15\n\x08nano_usd\x18\x01 \x01(\x03H\x00\x88\x01\x01\x12\x15\n\rprice_version\x18\x02 \x01(\tB\x0b\n\t_nano_usd\"\xaa\x03\n\x07\x41ttempt\x12\x12\n\ndeployment\x18\x01 \x01(\t\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\x16\n\x0eupstream_model\x18\x03 \x01(\t\x12-\n\x07outcome\x18\x04 \x01(\x0e\x32\x1c.trunkline.v1.AttemptOutcome\x12\x13\n\x0bnative_code\x18\x05 \x01(\t\x12\x13\n\x0bhttp_status\x18\x06 \x01(\x05\x12\x0e\n\x06reason\x18\x07 \x01(\t\x12\x30\n\rstarted_after\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x36\n\x13time_to_first_token\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12+\n\x08\x64uration\x18\n \x01(\x0b\x32\x19.google.protobuf.Duration\x12\"\n\x05usage\x18\x0b \x01(\x0b\x32\x13.trunkline.v1.Usage\x12\x10\n\x08left_out\x18\x0c \x03(\t\x12\x1b\n\x13upstream_request_id\x18\r \x01(\t\x12\x0e\n\x06region\x18\x0e \x01(\t*|\n\x0bUsageSource\x12\x1c\n\x18USAGE_SOURCE_UNSPECIFIED\x10\x00\x12\x19\n\x15USAGE_SOURCE_PROVIDER\x10\x01\x12\x1a\n\x16USAGE_SOURCE_ESTIMATED\x10\x02\x12\x18\n\x14USAGE_SOURCE_PARTIAL\x10\x03*\x8a\x01\n\x08Modality\x12\x18\n\x14MODALITY_UNSPECIFIED\x10\x00\x12\x11\n\rMODALITY_TEXT\x10\x01\x12\x12\n\x0eMODALITY_IMAGE\x10\x02\x12\x12\n\x0eMODALITY_AUDIO\x10\x03\x12\x12\n\x0eMODALITY_VIDEO\x10\x04\x12\x15\n\x11MODALITY_DOCUMENT\x10\x05*\xb0\x02\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46INISH_REASON_STOP\x10\x01\x12\x1f\n\x1b\x46INISH_REASON_STOP_SEQUENCE\x10\x02\x12\x18\n\x14\x46INISH_REASON_LENGTH\x10\x03\x12\x1c\n\x18\x46INISH_REASON_TOOL_CALLS\x10\x04\x12 \n\x1c\x46INISH_REASON_CONTENT_FILTER\x10\x05\x12\x19\n\x15\x46INISH_REASON_REFUSAL\x10\x06\x12 \n\x1c\x46INISH_REASON_CONTEXT_WINDOW\x10\x07\x12\x18\n\x14\x46INISH_REASON_PAUSED\x10\x08\x12\x17\n\x13\x46INISH_REASON_OTHER\x10\t*\xc4\x01\n\x0e\x41ttemptOutcome\x12\x1f\n\x1b\x41TTEMPT_OUTCOME_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x41TTEMPT_OUTCOME_SERVED\x10\x01\x12\x1a\n\x16\x41TTEMPT_OUTCOME_FAILED\x10\x02\x12\x1d\n\x19\x41TTEMPT_OUTCOME_CANCELLED\x10\x03\x12\x1b\n\x17\x41TTEMPT_OUTCOME_SKIPPED\x10\x04\x12\x1d\n\x19\x41TTEMPT_OUTCOME_LOST_RACE\x10\x05\x42?\n\x10\x64\x65v.trunkline.v1P\x01Z)trunkline.dev/go/trunkline/v1;trunklinev1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18trunkline/v1/usage.proto\x12\x0ctrunkline.v1\x1a\x1egoogle/protobuf/duration.proto\"\xf3\x04\n\x05Usage\x12\x19\n\x0cinput_tokens\x18\x01 \x01(\x03H\x00\x88\x01\x01\x12\x1a\n\routput_tokens\x18\x02 \x01(\x03H\x01\x88\x01\x01\x12$\n\x17\x63\x61\x63he_read_input_tokens\x18\x03 \x01(\x03H\x02\x88\x01\x01\x12%\n\x18\x63\x61\x63he_write_input_tokens\x18\x04 \x01(\x03H\x03\x88\x01\x01\x12$\n\x17reasoning_output_tokens\x18\x05 \x01(\x03H\x04\x88\x01\x01\x12/\n\x0cinput_source\x18\x06 \x01(\x0e\x32\x19.trunkline.v1.UsageSource\x12\x30\n\routput_source\x18\x07 \x01(\x0e\x32\x19.trunkline.v1.UsageSource\x12\x37\n\x11input_by_modality\x18\x08 \x03(\x0b\x32\x1c.trunkline.v1.ModalityTokens\x12\x38\n\x12output_by_modality\x18\t \x03(\x0b\x32\x1c.trunkline.v1.ModalityTokens\x12\x1e\n\x11tool_input_tokens\x18\n \x01(\x03H\x05\x88\x01\x01\x12<\n\x13provider_tool_calls\x18\x0b \x03(\x0b\x32\x1f.trunkline.v1.ProviderToolCallsB\x0f\n\r_input_tokensB\x10\n\x0e_output_tokensB\x1a\n\x18_cache_read_input_tokensB\x1b\n\x19_cache_write_input_tokensB\x1a\n\x18_reasoning_output_tokensB\x14\n\x12_tool_input_tokens\"0\n\x11ProviderToolCalls\x12\x0c\n\x04tool\x18\x01 \x01(\t\x12\r\n\x05\x63\x61lls\x18\x02 \x01(\x03\"J\n\x0eModalityTokens\x12(\n\x08modality\x18\x01 \x01(\x0e\x32\x16.trunkline.v1.Modality\x12\x0e\n\x06tokens\x18\x02 \x01(\x03\"A\n\x04\x43ost\x12\x15\n\x08nano_usd\x18\x01 \x01(\x03H\x00\x88\x01\x01\x12\x15\n\rprice_version\x18\x02 \x01(\tB\x0b\n\t_nano_usd\"\xaa\x03\n\x07\x41ttempt\x12\x12\n\ndeployment\x18\x01 \x01(\t\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\x16\n\x0eupstream_model\x18\x03 \x01(\t\x12-\n\x07outcome\x18\x04 \x01(\x0e\x32\x1c.trunkline.v1.AttemptOutcome\x12\x13\n\x0bnative_code\x18\x05 \x01(\t\x12\x13\n\x0bhttp_status\x18\x06 \x01(\x05\x12\x0e\n\x06reason\x18\x07 \x01(\t\x12\x30\n\rstarted_after\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x36\n\x13time_to_first_token\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12+\n\x08\x64uration\x18\n \x01(\x0b\x32\x19.google.protobuf.Duration\x12\"\n\x05usage\x18\x0b \x01(\x0b\x32\x13.trunkline.v1.Usage\x12\x10\n\x08left_out\x18\x0c \x03(\t\x12\x1b\n\x13upstream_request_id\x18\r \x01(\t\x12\x0e\n\x06region\x18\x0e \x01(\t*|\n\x0bUsageSource\x12\x1c\n\x18USAGE_SOURCE_UNSPECIFIED\x10\x00\x12\x19\n\x15USAGE_SOURCE_PROVIDER\x10\x01\x12\x1a\n\x16USAGE_SOURCE_ESTIMATED\x10\x02\x12\x18\n\x14USAGE_SOURCE_PARTIAL\x10\x03*\x8a\x01\n\x08Modality\x12\x18\n\x14MODALITY_UNSPECIFIED\x10\x00\x12\x11\n\rMODALITY_TEXT\x10\x01\x12\x12\n\x0eMODALITY_IMAGE\x10\x02\x12\x12\n\x0eMODALITY_AUDIO\x10\x03\x12\x12\n\x0eMODALITY_VIDEO\x10\x04\x12\x15\n\x11MODALITY_DOCUMENT\x10\x05*\xb0\x02\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46INISH_REASON_STOP\x10\x01\x12\x1f\n\x1b\x46INISH_REASON_STOP_SEQUENCE\x10\x02\x12\x18\n\x14\x46INISH_REASON_LENGTH\x10\x03\x12\x1c\n\x18\x46INISH_REASON_TOOL_CALLS\x10\x04\x12 \n\x1c\x46INISH_REASON_CONTENT_FILTER\x10\x05\x12\x19\n\x15\x46INISH_REASON_REFUSAL\x10\x06\x12 \n\x1c\x46INISH_REASON_CONTEXT_WINDOW\x10\x07\x12\x18\n\x14\x46INISH_REASON_PAUSED\x10\x08\x12\x17\n\x13\x46INISH_REASON_OTHER\x10\t*\xc4\x01\n\x0e\x41ttemptOutcome\x12\x1f\n\x1b\x41TTEMPT_OUTCOME_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x41TTEMPT_OUTCOME_SERVED\x10\x01\x12\x1a\n\x16\x41TTEMPT_OUTCOME_FAILED\x10\x02\x12\x1d\n\x19\x41TTEMPT_OUTCOME_CANCELLED\x10\x03\x12\x1b\n\x17\x41TTEMPT_OUTCOME_SKIPPED\x10\x04\x12\x1d\n\x19\x41TTEMPT_OUTCOME_LOST_RACE\x10\x05\x42?\n\x10\x64\x65v.trunkline.v1P\x01Z)trunkline.dev/go/trunkline/v1;trunklinev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,20 +33,22 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'trunkline.v1.usage_pb2', _g
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\020dev.trunkline.v1P\001Z)trunkline.dev/go/trunkline/v1;trunklinev1'
-  _globals['_USAGESOURCE']._serialized_start=1214
-  _globals['_USAGESOURCE']._serialized_end=1338
-  _globals['_MODALITY']._serialized_start=1341
-  _globals['_MODALITY']._serialized_end=1479
-  _globals['_FINISHREASON']._serialized_start=1482
-  _globals['_FINISHREASON']._serialized_end=1786
-  _globals['_ATTEMPTOUTCOME']._serialized_start=1789
-  _globals['_ATTEMPTOUTCOME']._serialized_end=1985
+  _globals['_USAGESOURCE']._serialized_start=1326
+  _globals['_USAGESOURCE']._serialized_end=1450
+  _globals['_MODALITY']._serialized_start=1453
+  _globals['_MODALITY']._serialized_end=1591
+  _globals['_FINISHREASON']._serialized_start=1594
+  _globals['_FINISHREASON']._serialized_end=1898
+  _globals['_ATTEMPTOUTCOME']._serialized_start=1901
+  _globals['_ATTEMPTOUTCOME']._serialized_end=2097
   _globals['_USAGE']._serialized_start=75
-  _globals['_USAGE']._serialized_end=640
-  _globals['_MODALITYTOKENS']._serialized_start=642
-  _globals['_MODALITYTOKENS']._serialized_end=716
-  _globals['_COST']._serialized_start=718
-  _globals['_COST']._serialized_end=783
-  _globals['_ATTEMPT']._serialized_start=786
-  _globals['_ATTEMPT']._serialized_end=1212
+  _globals['_USAGE']._serialized_end=702
+  _globals['_PROVIDERTOOLCALLS']._serialized_start=704
+  _globals['_PROVIDERTOOLCALLS']._serialized_end=752
+  _globals['_MODALITYTOKENS']._serialized_start=754
+  _globals['_MODALITYTOKENS']._serialized_end=828
+  _globals['_COST']._serialized_start=830
+  _globals['_COST']._serialized_end=895
+  _globals['_ATTEMPT']._serialized_start=898
+  _globals['_ATTEMPT']._serialized_end=1324
 # @@protoc_insertion_point(module_scope)

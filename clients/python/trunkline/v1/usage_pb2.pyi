@@ -190,6 +190,7 @@ class Usage(_message.Message):
     INPUT_BY_MODALITY_FIELD_NUMBER: _builtins.int
     OUTPUT_BY_MODALITY_FIELD_NUMBER: _builtins.int
     TOOL_INPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    PROVIDER_TOOL_CALLS_FIELD_NUMBER: _builtins.int
     input_tokens: _builtins.int
     """All tokens of the input."""
     output_tokens: _builtins.int
@@ -214,6 +215,12 @@ class Usage(_message.Message):
     def output_by_modality(self) -> _containers.RepeatedCompositeFieldContainer[Global___ModalityTokens]:
         """The parts of the output by kind, where the provider tells them."""
 
+    @_builtins.property
+    def provider_tool_calls(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProviderToolCalls]:
+        """How often the provider's own tools ran, by tool, where it tells: most providers bill this beside the tokens. A tool
+        that is told of and did not run has no entry. At most 64.
+        """
+
     def __init__(
         self,
         *,
@@ -227,10 +234,11 @@ class Usage(_message.Message):
         input_by_modality: _abc.Iterable[Global___ModalityTokens] | None = ...,
         output_by_modality: _abc.Iterable[Global___ModalityTokens] | None = ...,
         tool_input_tokens: _builtins.int | None = ...,
+        provider_tool_calls: _abc.Iterable[Global___ProviderToolCalls] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_cache_read_input_tokens", b"_cache_read_input_tokens", "_cache_write_input_tokens", b"_cache_write_input_tokens", "_input_tokens", b"_input_tokens", "_output_tokens", b"_output_tokens", "_reasoning_output_tokens", b"_reasoning_output_tokens", "_tool_input_tokens", b"_tool_input_tokens", "cache_read_input_tokens", b"cache_read_input_tokens", "cache_write_input_tokens", b"cache_write_input_tokens", "input_tokens", b"input_tokens", "output_tokens", b"output_tokens", "reasoning_output_tokens", b"reasoning_output_tokens", "tool_input_tokens", b"tool_input_tokens"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cache_read_input_tokens", b"_cache_read_input_tokens", "_cache_write_input_tokens", b"_cache_write_input_tokens", "_input_tokens", b"_input_tokens", "_output_tokens", b"_output_tokens", "_reasoning_output_tokens", b"_reasoning_output_tokens", "_tool_input_tokens", b"_tool_input_tokens", "cache_read_input_tokens", b"cache_read_input_tokens", "cache_write_input_tokens", b"cache_write_input_tokens", "input_by_modality", b"input_by_modality", "input_source", b"input_source", "input_tokens", b"input_tokens", "output_by_modality", b"output_by_modality", "output_source", b"output_source", "output_tokens", b"output_tokens", "reasoning_output_tokens", b"reasoning_output_tokens", "tool_input_tokens", b"tool_input_tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cache_read_input_tokens", b"_cache_read_input_tokens", "_cache_write_input_tokens", b"_cache_write_input_tokens", "_input_tokens", b"_input_tokens", "_output_tokens", b"_output_tokens", "_reasoning_output_tokens", b"_reasoning_output_tokens", "_tool_input_tokens", b"_tool_input_tokens", "cache_read_input_tokens", b"cache_read_input_tokens", "cache_write_input_tokens", b"cache_write_input_tokens", "input_by_modality", b"input_by_modality", "input_source", b"input_source", "input_tokens", b"input_tokens", "output_by_modality", b"output_by_modality", "output_source", b"output_source", "output_tokens", b"output_tokens", "provider_tool_calls", b"provider_tool_calls", "reasoning_output_tokens", b"reasoning_output_tokens", "tool_input_tokens", b"tool_input_tokens"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__cache_read_input_tokens: _TypeAlias = _typing.Literal["cache_read_input_tokens"]  # noqa: Y015
     _WhichOneofArgType__cache_read_input_tokens: _TypeAlias = _typing.Literal["_cache_read_input_tokens", b"_cache_read_input_tokens"]  # noqa: Y015
@@ -258,6 +266,34 @@ class Usage(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__tool_input_tokens) -> _WhichOneofReturnType__tool_input_tokens | None: ...
 
 Global___Usage: _TypeAlias = Usage  # noqa: Y015
+
+@_typing.final
+class ProviderToolCalls(_message.Message):
+    """How often one of the provider's own tools ran."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOOL_FIELD_NUMBER: _builtins.int
+    CALLS_FIELD_NUMBER: _builtins.int
+    tool: _builtins.str
+    """The tool: "web_search", "web_fetch", "x_search", "code_interpreter". Tools of the same kind have the same name at
+    all providers where the gateway knows them; others have the provider's own. At most 64 bytes.
+    """
+    calls: _builtins.int
+    """What the provider counts: runs of the tool, unless its name says otherwise, as "search_source" does."""
+    def __init__(
+        self,
+        *,
+        tool: _builtins.str = ...,
+        calls: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "tool", b"tool"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProviderToolCalls: _TypeAlias = ProviderToolCalls  # noqa: Y015
 
 @_typing.final
 class ModalityTokens(_message.Message):
