@@ -4,6 +4,7 @@ from base64 import b64encode
 from typing import Any, Final
 
 from trunkline import v1
+from trunkline_server.providers.citing import leave_out_citing
 from trunkline_server.providers.openai.quirks import Quirks
 from trunkline_server.providers.refusal import missing
 
@@ -50,6 +51,7 @@ def media_part(media: v1.Media, path: str, *, quirks: Quirks, left_out: list[str
         left_out.append(f"{path}.name")
     if media.detail and "image_url" not in part:
         left_out.append(f"{path}.detail")
+    leave_out_citing(media, path, left_out)
     return part
 
 

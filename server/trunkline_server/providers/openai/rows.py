@@ -5,11 +5,26 @@ from typing import Final
 from trunkline_server.core.account import Account, DialectRow
 from trunkline_server.providers.openai.quirks import Quirks
 
-__all__ = ["row"]
+__all__ = ["CHECKED", "hosted", "row"]
 
+CHECKED: Final = "2026-11-23"
+"""When the sources of most rows were read."""
 _SPEAKER: Final = "trunkline_server.providers.openai.dialect:OpenAI"
 
 
 def row(account: Account, quirks: Quirks) -> DialectRow:
     """A provider whose ways are all data."""
     return DialectRow(account=account, speaker=_SPEAKER, arguments=(quirks,))
+
+
+def hosted(title: str, base_url: str, source: str, quirks: Quirks) -> DialectRow:
+    """One at an address of its own that needs a key, and nothing else to be said of it."""
+    account = Account(
+        dialect=quirks.name,
+        title=title,
+        base_url=base_url,
+        key="needed",
+        source=source,
+        checked=CHECKED,
+    )
+    return row(account, quirks)

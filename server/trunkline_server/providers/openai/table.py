@@ -1,7 +1,7 @@
 """The providers that speak OpenAI's chat completions, one row each: where they are, and what differs.
 
 `source` is where the provider says so, `checked` when that was read. A row is `verified="run"` where calls of ours were
-answered by the server itself. The rows themselves are in hosted.py and self_hosted.py.
+answered by the server itself. The rows themselves are in makers.py, hosted.py and self_hosted.py.
 
 A row has a format of its own, named as itself, where its answers hold something that only it can use when it is sent
 back: thoughts. The others share "openai".
@@ -11,6 +11,7 @@ from typing import Final
 
 from trunkline_server.core.account import Account, DialectRow, Setting
 from trunkline_server.providers.openai.hosted import HOSTED
+from trunkline_server.providers.openai.makers import MAKERS
 from trunkline_server.providers.openai.quirks import Quirks
 from trunkline_server.providers.openai.rows import row
 from trunkline_server.providers.openai.self_hosted import SELF_HOSTED
@@ -37,5 +38,5 @@ _OPENAI: Final = row(
     Quirks(),
 )
 
-ROWS: Final[tuple[DialectRow, ...]] = (_OPENAI, *HOSTED, *SELF_HOSTED)
+ROWS: Final[tuple[DialectRow, ...]] = (_OPENAI, *MAKERS, *HOSTED, *SELF_HOSTED)
 """By dialect, `openai` first."""
