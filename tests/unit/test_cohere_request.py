@@ -282,16 +282,24 @@ def test_documents() -> None:
         asking(
             media("text/plain; charset=utf-8", b"one", **named),
             media("application/json", b'{"n": 1.50}', **named),
-            media("text/csv", b"x,y"),
+            media("text/csv", b"x,y", context="Figures of May.", citations=False),
+            media("application/json", b"{}", context="None."),
         )
     )
     assert body["documents"] == [
         {"data": {"title": "a", "text": "one"}, "id": "a"},
         {"data": {"n": 1.50}},
-        {"data": {"text": "x,y"}},
+        {"data": {"context": "Figures of May.", "text": "x,y"}},
+        {"data": {}},
     ]
     path = "messages[0].blocks"
-    assert left_out == (f"{path}[1].media.mime_type", f"{path}[2].media.name", f"{path}[3].media.mime_type")
+    assert left_out == (
+        f"{path}[1].media.mime_type",
+        f"{path}[2].media.name",
+        f"{path}[3].media.mime_type",
+        f"{path}[3].media.citations",
+        f"{path}[4].media.context",
+    )
 
 
 @pytest.mark.parametrize("member", ["documents", "messages", "model", "p", "priority", "stream", "conversation_id"])

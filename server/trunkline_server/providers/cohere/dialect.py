@@ -1,4 +1,7 @@
-"""The dialect of Cohere's version 2."""
+"""The dialect of Cohere's version 2: chat and embed.
+
+What else Cohere has waits for verbs of the contract: reranking (/v2/rerank), and classes (/v1/classify).
+"""
 
 from collections.abc import Mapping
 from typing import Final

@@ -10,7 +10,7 @@ from trunkline import v1
 from trunkline_server.providers.jsontext import embedded, is_json
 from trunkline_server.providers.refusal import missing
 
-__all__ = ["Documents", "is_document", "mime_of", "object_of", "picture_url"]
+__all__ = ["Documents", "is_document", "mime_of", "object_of", "picture_url", "unsaid"]
 
 _PICTURES: Final = frozenset({"image/jpeg", "image/png", "image/webp", "image/gif"})
 _JSON: Final = "application/json"
@@ -26,6 +26,11 @@ def is_document(media: v1.Media) -> bool:
     """Whether it is something to cite."""
     mime = mime_of(media)
     return mime == _JSON or mime.startswith("text/")
+
+
+def unsaid(media: v1.Media, path: str, *names: str) -> list[str]:
+    """The paths of these fields, where they say something. `path` is the medium's own."""
+    return [f"{path}.{field.name}" for field, _ in media.ListFields() if field.name in names]
 
 
 def picture_url(media: v1.Media, path: str, *, fetched: bool, taken: str) -> str:
@@ -68,8 +73,8 @@ class Documents:
         data = object_of(media.data, f"{path}.data") if mime == _JSON else self._text(media, path)
         if media.mime_type.lower() not in (_JSON, _PLAIN):
             self.left_out.append(f"{path}.mime_type")
-        if media.detail:
-            self.left_out.append(f"{path}.detail")
+        # Citations are switched for all documents at once: citation_options, in provider_options.
+        self.left_out += unsaid(media, path, "detail", "citations", *(["context"] if mime == _JSON else []))
         document: dict[str, Any] = {"data": data}
         if media.name and media.name not in self._names:
             self._names.add(media.name)
@@ -83,4 +88,5 @@ class Documents:
             text = media.data.decode()
         except UnicodeDecodeError as error:
             raise missing(f"{path}.data", "this provider takes texts in UTF-8 only") from error
-        return {"title": media.name, "text": text} if media.name else {"text": text}
+        members = {"title": media.name, "context": media.context, "text": text}
+        return {name: value for name, value in members.items() if value or name == "text"}

