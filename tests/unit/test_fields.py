@@ -110,13 +110,15 @@ def asking(*blocks: v1.Block, **more: Any) -> v1.CompleteRequest:
 
 
 def media() -> v1.CompleteRequest:
-    """Every form of media, each with a name, a detail and parameters of its type where it has one."""
-    more: dict[str, Any] = {"name": "n", "detail": v1.MEDIA_DETAIL_LOW}
+    """Every form of media, each with all that can be said of it and parameters of its type where it has one."""
+    more: dict[str, Any] = {"name": "n", "detail": v1.MEDIA_DETAIL_LOW, "citations": True, "context": "c"}
     made = [
         v1.Media(mime_type="image/png; a=b", data=b"1", **more),
         v1.Media(uri="https://host.example/a.png", **more),
         v1.Media(mime_type="audio/wav; a=b", data=b"1", **more),
         v1.Media(mime_type="application/pdf; a=b", data=b"1", **more),
+        v1.Media(mime_type="text/plain; a=b", data=b"1", **more),
+        v1.Media(mime_type="application/json; a=b", data=b"{}", **more),
         v1.Media(file_id="f", **more),
     ]
     return asking(*(v1.Block(media=each, logprobs=logprobs()) for each in made))

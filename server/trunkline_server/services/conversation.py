@@ -15,6 +15,7 @@ MAX_BLOCKS: Final = 16_384
 """Blocks of all messages together, those in tool results included."""
 MAX_PARTICIPANT_BYTES: Final = 64
 MAX_MEDIA_TYPE_CHARS: Final = 127
+MAX_MEDIA_CONTEXT_BYTES: Final = 4096
 
 _TEXT_ONLY: Final = frozenset({"text"})
 _OF_ROLE: Final[dict[int, frozenset[str]]] = {
@@ -156,6 +157,8 @@ def check_media(violations: Violations, media: v1.Media, where: str) -> None:
         violations.add(f"{where}.mime_type", "not a media type; write type/subtype, such as image/png")
     if media.detail not in _DETAILS:
         violations.add(f"{where}.detail", "not known; set one of MediaDetail")
+    if media.context:
+        violations.bound(media.context, f"{where}.context", MAX_MEDIA_CONTEXT_BYTES)
 
 
 def _misplaced(kind: str | None, role: v1.Role.ValueType) -> str:

@@ -6,6 +6,7 @@ from typing import Any, Final
 from trunkline import v1
 from trunkline_server.core.capability import Capability
 from trunkline_server.providers.anthropic.flavour import Flavour
+from trunkline_server.providers.citing import leave_out_citing
 from trunkline_server.providers.refusal import missing
 
 __all__ = ["media_part"]
@@ -32,13 +33,25 @@ def media_part(
         raise missing(path, f"this model does not take {kind}s; leave it out, or ask for another model")
     if parameters or (mime.startswith("text/") and mime != _PLAIN):
         left_out.append(f"{path}.mime_type")  # every text is sent as plain text
-    if media.name and kind == "document":
-        part["title"] = media.name
-    elif media.name:
-        left_out.append(f"{path}.name")
     if media.detail:
         left_out.append(f"{path}.detail")
+    if kind == "document":
+        _describe(part, media)
+        return part
+    if media.name:
+        left_out.append(f"{path}.name")
+    leave_out_citing(media, path, left_out)
     return part
+
+
+def _describe(part: dict[str, Any], media: v1.Media) -> None:
+    """What is said of a document beside its content."""
+    if media.name:
+        part["title"] = media.name
+    if media.context:
+        part["context"] = media.context
+    if media.HasField("citations"):
+        part["citations"] = {"enabled": media.citations}
 
 
 def _part(media: v1.Media, mime: str, path: str, flavour: Flavour) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from trunkline import v1
 from trunkline_server.providers.bedrock.formats import format_of
+from trunkline_server.providers.citing import leave_out_citing
 from trunkline_server.providers.refusal import missing
 
 __all__ = ["DocumentNames", "media_block"]
@@ -22,18 +23,21 @@ _SPACES: Final = re.compile(r"\s+")
 class DocumentNames:
     """Names of the documents of one request. Bedrock wants each to have one of its own, in few characters."""
 
-    __slots__ = ("_given",)
+    __slots__ = ("_given", "_last")
 
     def __init__(self) -> None:
         self._given: set[str] = set()
+        self._last: dict[str, int] = {}
+        """The number given last, by the name before it: thousands of one name are not counted through each time."""
 
     def name(self, wanted: str) -> str:
         """The name that comes nearest to the one wanted."""
         fit = _SPACES.sub(" ", _REFUSED_CHARS.sub("-", wanted)).strip()[:_MAX_NAME].strip() or "document"
-        name, number = fit, 1
+        name, number = fit, self._last.get(fit, 1)
         while name in self._given:
             number += 1
             name = f"{fit}-{number}"
+        self._last[fit] = number
         self._given.add(name)
         return name
 
@@ -54,9 +58,13 @@ def media_block(media: v1.Media, path: str, names: DocumentNames, left_out: list
     block: dict[str, Any] = {"format": name, "source": source}
     if kind == "document":
         block["name"] = names.name(media.name)
-        if media.name and block["name"] != media.name:
-            left_out.append(f"{path}.name")
-    elif media.name:
+        if media.context:
+            block["context"] = media.context
+        if media.HasField("citations"):
+            block["citations"] = {"enabled": media.citations}
+    else:
+        leave_out_citing(media, path, left_out)
+    if media.name and block.get("name") != media.name:
         left_out.append(f"{path}.name")
     return {kind: block}
 

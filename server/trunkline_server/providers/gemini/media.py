@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from trunkline import v1
 from trunkline_server.core.deployment import Deployment
+from trunkline_server.providers.citing import leave_out_citing
 from trunkline_server.providers.gemini.ways import Ways, takes_levels
 from trunkline_server.providers.refusal import missing
 
@@ -51,6 +52,7 @@ class MediaParts:
         media = block.media
         if media.name:
             self._left_out.append(f"{path}.name")
+        leave_out_citing(media, path, self._left_out)
         match media.WhichOneof("source"):
             case "data":
                 return {"inlineData": {"mimeType": media.mime_type, "data": b64encode(media.data).decode()}}

@@ -4,6 +4,7 @@ from base64 import b64encode
 from typing import Any, Final
 
 from trunkline import v1
+from trunkline_server.providers.citing import leave_out_citing
 from trunkline_server.providers.refusal import missing
 
 __all__ = ["media_part"]
@@ -21,6 +22,7 @@ def media_part(media: v1.Media, path: str, left_out: list[str]) -> dict[str, Any
         raise missing(f"{path}.mime_type", "this provider takes pictures and documents")
     if parameters:
         left_out.append(f"{path}.mime_type")
+    leave_out_citing(media, path, left_out)
     source = media.WhichOneof("source")
     if mime.startswith("image/") or (not mime and source == "uri"):
         return _image(media, mime, path, left_out)
