@@ -225,6 +225,22 @@ def test_citations_before_and_behind(citation: Any, first: bool) -> None:
     assert json.loads(told[0].opaque) == citation
 
 
+def test_citation_before_the_end_of_its_span() -> None:
+    """A citation that comes before all of its span has come waits for it, and tells the same span."""
+    start = event("content-start", 0, content={"type": "text", "text": "ä"})
+    rest = event("content-delta", 0, content={"text": "bc"})
+    whole = decoded(answer(words("äbc"), citations=[LATE])).message
+    assert whole.blocks[0].text.citations[0].end_offset == len("äbc".encode())
+    assert streamed(BEGIN, start, cited(LATE), rest, end()).message == whole
+
+
+def test_bytes_of_citations_are_utf8() -> None:
+    """A citation that holds bytes that are no UTF-8 is mended, so that it can be sent back."""
+    body = answer(words("abc"), citations=[LATE | {"text": "x"}]).replace(b'"x"', b'"\xff"')
+    [block] = decoded(body).message.blocks
+    assert json.loads(block.text.citations[0].opaque) == LATE | {"text": "\ufffd"}
+
+
 def test_span_in_bytes() -> None:
     """Spans are told in bytes of UTF-8, though Cohere counts characters."""
     [block] = decoded(answer(words("äöü!"), citations=[LATE])).message.blocks
