@@ -45,7 +45,7 @@ class _Turn:
         self.content: list[Any] = []
         self.calls: list[dict[str, Any]] = []
         self.citations: list[Any] = []
-        self.plan = ""
+        self.plan: list[str] = []
 
     def wire(self) -> dict[str, Any] | None:
         """The message; None if it says nothing."""
@@ -53,7 +53,7 @@ class _Turn:
         if self.content:
             wire["content"] = plain(self.content)
         if self.plan:
-            wire["tool_plan"] = self.plan
+            wire["tool_plan"] = "".join(self.plan)
         if self.calls:
             wire["tool_calls"] = self.calls
         if self.citations:
@@ -183,7 +183,7 @@ class Messages:
             return
         is_plan = thought.id == PLAN
         if is_plan:
-            turn.plan += thought.text
+            turn.plan.append(thought.text)
         else:
             turn.content.append({"type": "thinking", "thinking": thought.text})
         unsent = ("summary", "opaque", "redacted") if is_plan else ("summary", "opaque", "redacted", "id")
