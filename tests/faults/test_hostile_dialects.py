@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Final
 
+import grpc
 import pytest
 
 from tests.fakes import provider as fake
-from tests.running import KEY, completion, running
+from tests.running import KEY, completion, reason, running
 from trunkline import v1
 
 SPEAKERS: Final[dict[str, Callable[[str], dict[str, Any]]]] = {
@@ -102,3 +103,43 @@ async def test_no_request_holds_the_loop(provider, dialect, kind):
         started = loop.time()
         await asyncio.wait([asyncio.ensure_future(completion(channel).Complete(request))])
         assert loop.time() - started < 5
+
+
+@pytest.mark.parametrize("dialect", SPEAKERS)
+async def test_brackets_without_end_are_the_callers_fault(provider, dialect):
+    """What validation can just read, a dialect that reads it again from deeper within our calls can read too."""
+    provider.script = fake.status(400)
+    reasons = set()
+    async with (
+        running(document(provider.base_url, allow_provider_options=True)) as gateway,
+        gateway.channel() as channel,
+    ):
+        for depth in (*range(900, 1000, 3), 100_000):
+            deep = b'{"a":' * depth + b"1" + b"}" * depth
+            tool = v1.Tool(provider=v1.ProviderTool(dialect=dialect, type="t", config_json=deep))
+            for fields in ({"provider_options": {dialect: deep}}, {"tools": [tool]}):
+                request = v1.CompleteRequest(model=dialect, messages=[turn(v1.ROLE_USER, text("Go."))], **fields)
+                reasons.add(await failure(channel, request))
+    assert reasons <= {"INVALID_REQUEST", "CAPABILITY_MISSING", "PROVIDER_OPTION_REFUSED", "UPSTREAM_REJECTED"}
+
+
+@pytest.mark.parametrize("dialect", ["openai", "openai-responses", "azure", "anthropic", "cohere", "ollama"])
+async def test_no_spelling_lets_callers_choose_what_the_gateway_chooses(provider, dialect):
+    """Servers written in Go know members in any case, and the last one counts: callers could ask for another model."""
+    said = turn(v1.ROLE_USER, text("Go."))
+    async with (
+        running(document(provider.base_url, allow_provider_options=True)) as gateway,
+        gateway.channel() as channel,
+    ):
+        for member in ("Model", "MODEL", "\\u006dodel", "\\u017ftream", "Messages"):
+            options = {dialect: f'{{"x": 1, "{member}": "other"}}'.encode()}
+            request = v1.CompleteRequest(model=dialect, messages=[said], provider_options=options)
+            assert await failure(channel, request) == "PROVIDER_OPTION_REFUSED", member
+    assert not provider.requests
+
+
+async def failure(channel: grpc.aio.Channel, request: v1.CompleteRequest) -> str:
+    """The reason for which a call fails."""
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await completion(channel).Complete(request, timeout=20)
+    return reason(caught.value)

@@ -2,7 +2,8 @@
 
 1. Permission comes first: without it nothing of them is read.
 2. A member that the dialect refuses is refused with its path: those that it writes itself, and those that choose the
-   model, the stream's shape, the number of answers, the output bound, the tier or storage.
+   model, the stream's shape, the number of answers, the output bound, the tier or storage. However it is spelt: servers
+   written in Go take "Model" for "model" (https://pkg.go.dev/encoding/json#Unmarshal).
 3. Entries for other dialects are left out and named.
 """
 
@@ -37,8 +38,9 @@ def extra_members(
 
 
 def _check(members: Iterable[str], refuses: Collection[str], path: str) -> None:
+    folded = {name.casefold() for name in refuses}
     for member in members:
-        if member in refuses:
+        if member.casefold() in folded:
             raise refused(f"{path}.{member}", "the gateway decides this member; use the field of the request")
 
 

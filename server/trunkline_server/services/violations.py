@@ -25,6 +25,12 @@ class _AnyObject(msgspec.Struct):
 
 
 _JSON_OBJECT: Final = msgspec.json.Decoder(_AnyObject)
+_JSON: Final = msgspec.json.Decoder(msgspec.Raw)
+_SPARE_DEPTH: Final = 64
+"""Levels of brackets that are kept free below what the parser takes here: dialects read the text again from deeper
+within our own calls, and each call takes a level."""
+_MAY_BE_DEEP: Final = 512
+"""Brackets; with fewer no text comes near what the parser takes."""
 
 
 class Violations:
@@ -83,6 +89,8 @@ def _is_json_object(data: bytes) -> bool:
     try:
         data.decode()
         _JSON_OBJECT.decode(data)
+        if data.count(b"{") + data.count(b"[") > _MAY_BE_DEEP:
+            _JSON.decode(b"[" * _SPARE_DEPTH + data + b"]" * _SPARE_DEPTH)
     except (ValueError, RecursionError):
         # The parser doesn't look at bytes within strings, hence the decoding. Its errors are ValueErrors, as those of
         # the decoding are; RecursionError comes of brackets without end.
