@@ -10,6 +10,8 @@ from trunkline_server.core.errors import UpstreamMalformed
 from trunkline_server.providers.anthropic.messages import CALL_MEMBERS
 from trunkline_server.providers.anthropic.wire import Block, decode_citation, kind_of, members_of_block
 from trunkline_server.providers.counts import count_of
+from trunkline_server.providers.details import detail_of
+from trunkline_server.providers.toolcalls import add_tool_calls
 
 __all__ = [
     "KNOWN_BLOCKS",
@@ -119,6 +121,7 @@ def usage_of(wire: Any, source: "v1.UsageSource.ValueType" = v1.USAGE_SOURCE_PRO
         usage.output_tokens, usage.output_source = count, source
     if (count := count_of(wire.get("output_tokens_details"), "thinking_tokens")) is not None:
         usage.reasoning_output_tokens = count
+    add_tool_calls(usage, wire)
     return usage if usage.ListFields() else None
 
 
@@ -137,8 +140,10 @@ def stop_word(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-def ending_of(reason: str, stop_sequence: Any, *, answered_by_call: bool, called: bool) -> v1.Finished:
-    """Finish reasons and matched stop.
+def ending_of(
+    reason: str, stop_sequence: Any, stop_details: Any, *, answered_by_call: bool, called: bool
+) -> v1.Finished:
+    """Finish reasons, matched stop, and which policy a refusal was for.
 
     `answered_by_call`: the answer in JSON came as a call, which is no call to the caller. `called`: others were made.
     """
@@ -146,4 +151,7 @@ def ending_of(reason: str, stop_sequence: Any, *, answered_by_call: bool, called
     if finish == v1.FINISH_REASON_TOOL_CALLS and answered_by_call and not called:
         finish = v1.FINISH_REASON_STOP
     matched = stop_sequence[:_MAX_WORD] if isinstance(stop_sequence, str) else ""
-    return v1.Finished(finish_reason=finish, native_finish_reason=reason[:_MAX_WORD], matched_stop=matched)
+    made = v1.Finished(finish_reason=finish, native_finish_reason=reason[:_MAX_WORD], matched_stop=matched)
+    if isinstance(stop_details, dict):
+        made.finish_detail = detail_of(stop_details.get("category"), stop_details.get("explanation"))
+    return made

@@ -41,7 +41,11 @@ def decode_response(body: bytes, deployment: Deployment) -> v1.CompleteResponse:
     for raw in answer.content:
         blocks.add(raw)
     finished = ending_of(
-        reason, answer.stop_sequence, answered_by_call=blocks.answered_by_call, called=blocks.calls > 0
+        reason,
+        answer.stop_sequence,
+        answer.stop_details,
+        answered_by_call=blocks.answered_by_call,
+        called=blocks.calls > 0,
     )
     usage = usage_of(answer.usage)
     if usage:

@@ -73,6 +73,7 @@ class MessageStreamDecoder(AnswerDecoder):
         self._usage: Any = None
         self._reason = ""
         self._stop_sequence: Any = None
+        self._stop_details: Any = None
         self._blocks: dict[int, _Open] = {}
         self._calls = 0
         self._answered_by_call = False
@@ -119,7 +120,11 @@ class MessageStreamDecoder(AnswerDecoder):
             self._stop(index)
         self.events.begin(served_model=self._model, response_id=self._response_id)
         finished = ending_of(
-            self._reason, self._stop_sequence, answered_by_call=self._answered_by_call, called=self._calls > 0
+            self._reason,
+            self._stop_sequence,
+            self._stop_details,
+            answered_by_call=self._answered_by_call,
+            called=self._calls > 0,
         )
         if usage := self.usage:
             finished.usage.CopyFrom(usage)
@@ -141,6 +146,7 @@ class MessageStreamDecoder(AnswerDecoder):
         self._usage = merged_usage(self._usage, event.usage)
         if event.delta is not None and (reason := stop_word(event.delta.stop_reason)):
             self._reason, self._stop_sequence = reason, event.delta.stop_sequence
+            self._stop_details = event.delta.stop_details
 
     def _start(self, event: Event) -> None:
         self.events.begin(served_model=self._model, response_id=self._response_id)

@@ -70,6 +70,7 @@ class Answer(msgspec.Struct, gc=False):
     content: list[msgspec.Raw] | None = None
     stop_reason: Any = None
     stop_sequence: Any = None
+    stop_details: Any = None
     usage: Any = None
 
 
@@ -84,6 +85,7 @@ class Delta(msgspec.Struct, gc=False):
     citation: msgspec.Raw = _NOTHING
     stop_reason: Any = None
     stop_sequence: Any = None
+    stop_details: Any = None
 
 
 class Event(msgspec.Struct, gc=False):

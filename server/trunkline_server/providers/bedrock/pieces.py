@@ -11,6 +11,7 @@ import msgspec
 
 from trunkline import v1
 from trunkline_server.providers.bedrock.formats import mime_type_of
+from trunkline_server.providers.bedrock.guardrails import guardrail_detail
 from trunkline_server.providers.bedrock.wire import Citation, Media, ToolResult, ToolUse, from_base64, read
 from trunkline_server.providers.counts import count_of
 
@@ -21,7 +22,6 @@ __all__ = [
     "citation_of",
     "ending_of",
     "media_of",
-    "routed_model",
     "server_result",
     "server_use",
     "usage_of",
@@ -72,8 +72,11 @@ def usage_of(wire: Any, source: "v1.UsageSource.ValueType" = v1.USAGE_SOURCE_PRO
     return usage if usage.ListFields() else None
 
 
-def ending_of(native: str, fields: Any, *, answered: bool, called: bool) -> v1.Finished:
-    """Finish reasons and matched stop. `answered`: ANSWER_TOOL was called; `called`: another tool was."""
+def ending_of(native: str, fields: Any, trace: Any, *, answered: bool, called: bool) -> v1.Finished:
+    """Finish reasons, matched stop, what a guardrail blocked and which model a router chose.
+
+    `answered`: ANSWER_TOOL was called; `called`: another tool was.
+    """
     reason = _FINISH_REASONS.get(native, v1.FINISH_REASON_OTHER)
     if reason == v1.FINISH_REASON_TOOL_CALLS and answered and not called:
         reason = v1.FINISH_REASON_STOP
@@ -82,10 +85,12 @@ def ending_of(native: str, fields: Any, *, answered: bool, called: bool) -> v1.F
         finish_reason=reason,
         native_finish_reason=native[:_MAX_WORD],
         matched_stop=matched[:_MAX_WORD] if isinstance(matched, str) else "",
+        served_model=_routed_model(trace),
+        finish_detail=guardrail_detail(trace) if reason == v1.FINISH_REASON_CONTENT_FILTER else "",
     )
 
 
-def routed_model(trace: Any) -> str:
+def _routed_model(trace: Any) -> str:
     """The model that a prompt router chose; empty where none did."""
     router = trace.get("promptRouter") if isinstance(trace, dict) else None
     model = router.get("invokedModelId") if isinstance(router, dict) else None

@@ -20,7 +20,6 @@ from trunkline_server.providers.bedrock.pieces import (
     citation_of,
     ending_of,
     media_of,
-    routed_model,
     server_result,
     server_use,
     usage_of,
@@ -46,12 +45,10 @@ def decode_response(body: bytes, deployment: Deployment) -> v1.CompleteResponse:
     blocks = _Blocks(origin)
     for raw in message.content or ():
         blocks.read(raw)
-    finished = ending_of(
-        answer.stopReason, answer.additionalModelResponseFields, answered=blocks.answered, called=blocks.called
-    )
+    fields = answer.additionalModelResponseFields
+    finished = ending_of(answer.stopReason, fields, answer.trace, answered=blocks.answered, called=blocks.called)
     if usage := usage_of(answer.usage):
         finished.usage.CopyFrom(usage)
-    finished.served_model = routed_model(answer.trace)
     return v1.CompleteResponse(
         started=v1.Started(),
         message=v1.Message(role=v1.ROLE_ASSISTANT, blocks=blocks.made),

@@ -31,7 +31,6 @@ from trunkline_server.providers.bedrock.pieces import (
     FORMAT,
     citation_of,
     ending_of,
-    routed_model,
     usage_of,
 )
 from trunkline_server.providers.bedrock.wire import (
@@ -115,7 +114,7 @@ class ConverseStreamDecoder(AnswerDecoder):
         """The stream ended without metadata: whole if the reason of the end came."""
         if self._stop is None:
             raise broken_off()
-        self._finish("")
+        self._finish(None)
 
     def _begin(self, _payload: bytes) -> None:
         self.events.begin(served_model="", response_id="")
@@ -272,17 +271,15 @@ class ConverseStreamDecoder(AnswerDecoder):
         self._usage = wire.usage
         if self._stop is None:
             raise broken_off()  # nothing follows the metadata
-        self._finish(routed_model(wire.trace))
+        self._finish(wire.trace)
 
-    def _finish(self, served_model: str) -> None:
+    def _finish(self, trace: object) -> None:
         for place in list(self._blocks):
             self._close(place)
         self.events.begin(served_model="", response_id="")
         stop = self._stop or MessageStop()
-        finished = ending_of(
-            stop.stopReason or "", stop.additionalModelResponseFields, answered=self._answered, called=self._called
-        )
-        finished.served_model = served_model
+        fields = stop.additionalModelResponseFields
+        finished = ending_of(stop.stopReason or "", fields, trace, answered=self._answered, called=self._called)
         if usage := self.usage:
             finished.usage.CopyFrom(usage)
         self.events.finish(finished)

@@ -19,10 +19,18 @@ from trunkline import v1
 from trunkline_server.core.deployment import Deployment
 from trunkline_server.core.errors import UpstreamBroken, UpstreamMalformed
 from trunkline_server.providers.events import AnswerEvents, OpenBlock
-from trunkline_server.providers.gemini.endings import blocked, ending_of, is_ending, token_logprobs, usage_of
+from trunkline_server.providers.gemini.endings import (
+    blocked,
+    ending_of,
+    finish_detail,
+    is_ending,
+    token_logprobs,
+    usage_of,
+)
 from trunkline_server.providers.gemini.errors import reported_error
 from trunkline_server.providers.gemini.sources import Sources
 from trunkline_server.providers.gemini.wire import Blob, Candidate, Chunk, Part, decoded, raw_parts, read_any
+from trunkline_server.providers.toolcalls import tell_tool_calls
 
 __all__ = ["AnswerParts"]
 
@@ -42,6 +50,7 @@ class AnswerParts:
     __slots__ = (
         "_calls",
         "_current",
+        "_detail",
         "_kind",
         "_model",
         "_native",
@@ -61,6 +70,7 @@ class AnswerParts:
         self._response_id = ""
         self._native = ""
         """The finish reason. Some models send one with each chunk, and the last one counts."""
+        self._detail = ""
         self._usage = msgspec.Raw(b"")
         self._calls = 0
         self._current: OpenBlock | None = None
@@ -80,7 +90,10 @@ class AnswerParts:
             told = read_any(self._usage)
         except UpstreamMalformed:
             return None  # known too late to be a failure of the answer
-        return usage_of(told, v1.USAGE_SOURCE_PROVIDER if self._native else v1.USAGE_SOURCE_PARTIAL)
+        usage = usage_of(told, v1.USAGE_SOURCE_PROVIDER if self._native else v1.USAGE_SOURCE_PARTIAL)
+        if usage is not None:
+            tell_tool_calls(usage, self._sources.calls())
+        return usage
 
     def take(self, chunk: Chunk, payload: bytes) -> None:
         """A chunk, and the bytes that it was read from. Raises UpstreamError."""
@@ -105,7 +118,7 @@ class AnswerParts:
         self._begin()
         self._rest()
         self._sources.tell(self.events)
-        finished = ending_of(self._native, called=self._calls > 0)
+        finished = ending_of(self._native, self._detail, called=self._calls > 0)
         if usage := self.usage:
             finished.usage.CopyFrom(usage)
         finished.served_model = self._model
@@ -125,6 +138,7 @@ class AnswerParts:
         self._sources.learn(candidate)
         if is_ending(candidate.finishReason):
             self._native = candidate.finishReason or ""
+            self._detail = finish_detail(candidate.finishMessage, read_any(candidate.safetyRatings))
 
     def _take_text(self, text: str, signature: str | None, tokens: list[v1.TokenLogprob]) -> None:
         if not (text or signature or tokens):

@@ -7,10 +7,11 @@ from typing import Any, Final
 from trunkline import v1
 from trunkline_server.core.errors import UpstreamContentPolicy
 from trunkline_server.providers.counts import count_of
+from trunkline_server.providers.details import detail_of
 from trunkline_server.providers.failure import failure, word
 from trunkline_server.providers.gemini.wire import LogprobsResult, Token, TopCandidates
 
-__all__ = ["blocked", "ending_of", "is_ending", "token_logprobs", "usage_of"]
+__all__ = ["blocked", "ending_of", "finish_detail", "is_ending", "token_logprobs", "usage_of"]
 
 _MAX_WORD: Final = 256
 """Longest native finish reason that is passed on, in characters; the rest is cut."""
@@ -48,12 +49,22 @@ def is_ending(native: str | None) -> bool:
     return bool(native) and native != _UNSPECIFIED
 
 
-def ending_of(native: str, *, called: bool) -> v1.Finished:
+def ending_of(native: str, detail: str, *, called: bool) -> v1.Finished:
     """The finish reason. STOP says only that the model ended; the answer itself says whether it wants tools run."""
     reason = _FINISH_REASONS.get(native, v1.FINISH_REASON_OTHER)
     if reason == v1.FINISH_REASON_STOP and called:
         reason = v1.FINISH_REASON_TOOL_CALLS
-    return v1.Finished(finish_reason=reason, native_finish_reason=native[:_MAX_WORD])
+    return v1.Finished(finish_reason=reason, native_finish_reason=native[:_MAX_WORD], finish_detail=detail)
+
+
+def finish_detail(message: Any, ratings: Any) -> str:
+    """What Google says of the reason, and the categories of harm that an answer was blocked for."""
+    blocking = [
+        rating["category"]
+        for rating in (ratings[:_MAX_KINDS] if isinstance(ratings, list) else ())
+        if isinstance(rating, dict) and rating.get("blocked") is True and isinstance(rating.get("category"), str)
+    ]
+    return detail_of(", ".join(dict.fromkeys(blocking)), message)
 
 
 def blocked(reason: str) -> UpstreamContentPolicy:

@@ -11,7 +11,8 @@ https://ai.google.dev/api/generate-content, GroundingMetadata: in streams chunks
 """
 
 from bisect import bisect_right
-from typing import Final
+from collections.abc import Iterator
+from typing import Any, Final
 
 import msgspec
 
@@ -23,6 +24,7 @@ __all__ = ["GROUNDING", "Sources"]
 
 MAX_TEXT_BYTES: Final = 1 << 20
 MAX_CITATIONS: Final = 4096
+MAX_QUERIES: Final = 1024
 GROUNDING: Final = "groundingMetadata"
 """Type of the opaque block with the raw metadata."""
 
@@ -61,6 +63,9 @@ class _Support(msgspec.Struct, gc=False):
 class _Grounding(msgspec.Struct, gc=False):
     groundingChunks: list[_Chunk] | None = None  # noqa: N815
     groundingSupports: list[_Support] | None = None  # noqa: N815
+    webSearchQueries: Any = None  # noqa: N815
+    imageSearchQueries: Any = None  # noqa: N815
+    retrievalQueries: Any = None  # noqa: N815
 
 
 class _Citations(msgspec.Struct, gc=False):
@@ -78,6 +83,13 @@ class _Pages(msgspec.Struct, gc=False):
     urlMetadata: list[_Page] | None = None  # noqa: N815
 
 
+_QUERIES: Final = (
+    ("webSearchQueries", "web_search"),
+    ("imageSearchQueries", "image_search"),
+    ("retrievalQueries", "retrieval"),
+)
+"""Lists of what was asked for, and the tool that each is of."""
+
 _GROUNDING: Final = msgspec.json.Decoder(_Grounding | None)
 _CITATIONS: Final = msgspec.json.Decoder(_Citations | None)
 _PAGES: Final = msgspec.json.Decoder(_Pages | None)
@@ -89,7 +101,19 @@ _Span = tuple[OpenBlock | None, int, int]
 class Sources:
     """The sources of one answer. They are told when it is whole, since chunks may come after what they support."""
 
-    __slots__ = ("_blocks", "_chunks", "_parts", "_raw", "_seen", "_starts", "_supports", "_text", "_told", "_uris")
+    __slots__ = (
+        "_blocks",
+        "_chunks",
+        "_parts",
+        "_queries",
+        "_raw",
+        "_seen",
+        "_starts",
+        "_supports",
+        "_text",
+        "_told",
+        "_uris",
+    )
 
     def __init__(self) -> None:
         self._text = bytearray()
@@ -103,6 +127,8 @@ class Sources:
         self._told: list[_Source] = []
         """Citations, and pages that were read."""
         self._raw: list[bytes] = []
+        self._queries: set[tuple[str, str]] = set()
+        """Tool and query, of which at most MAX_QUERIES are counted."""
         self._seen: set[tuple[int, int, int, str, str]] = set()
         self._uris: set[str] = set()
 
@@ -141,9 +167,22 @@ class Sources:
         if grounding is None:
             return
         self._raw.append(bytes(raw))
+        for member, tool in _QUERIES:
+            self._count(tool, getattr(grounding, member))
         for chunk in grounding.groundingChunks or ():
             self._chunks.append(chunk.web or chunk.retrievedContext or chunk.maps or chunk.image or _Source())
         self._supports += grounding.groundingSupports or ()
+
+    def _count(self, tool: str, queries: Any) -> None:
+        # Google bills each query once, and empty ones not at all: https://ai.google.dev/gemini-api/docs/google-search
+        for query in queries if isinstance(queries, list) else ():
+            if query and isinstance(query, str) and len(self._queries) < MAX_QUERIES:
+                self._queries.add((tool, query))
+
+    def calls(self) -> Iterator[tuple[str, int]]:
+        """How often each of Google's tools was asked."""
+        for _, tool in _QUERIES:
+            yield tool, sum(asked == tool for asked, _ in self._queries)
 
     def tell(self, events: AnswerEvents) -> None:
         """Write the citations, and what is left, as blocks of their own."""

@@ -86,6 +86,9 @@ class Candidate(msgspec.Struct, gc=False):
     content: Content | None = None
     index: int | None = None
     finishReason: str | None = None  # noqa: N815
+    finishMessage: Any = None  # noqa: N815
+    safetyRatings: msgspec.Raw = _NOTHING  # noqa: N815
+    """Some models send them with each chunk; they are read where the answer was blocked."""
     citationMetadata: msgspec.Raw = _NOTHING  # noqa: N815
     groundingMetadata: msgspec.Raw = _NOTHING  # noqa: N815
     urlContextMetadata: msgspec.Raw = _NOTHING  # noqa: N815

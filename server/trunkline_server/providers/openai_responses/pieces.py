@@ -21,6 +21,7 @@ from trunkline_server.core.errors import UpstreamMalformed
 from trunkline_server.providers.counts import count_of
 from trunkline_server.providers.offsets import TextOffsets
 from trunkline_server.providers.openai_responses.wire import Item, Part, Response, decode_parts, is_set
+from trunkline_server.providers.toolcalls import add_tool_calls
 
 __all__ = [
     "CALLS",
@@ -142,11 +143,11 @@ def _line(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-def usage_of(wire: Any, source: "v1.UsageSource.ValueType" = v1.USAGE_SOURCE_PROVIDER) -> v1.Usage | None:
+def usage_of(wire: Any, tools: Any, source: "v1.UsageSource.ValueType" = v1.USAGE_SOURCE_PROVIDER) -> v1.Usage | None:
     """The provider's counts; None if it told none. A number that is no count is not known.
 
-    Its own convention is the contract's: input includes what was read from and written to the cache, output includes
-    reasoning.
+    `tools`: what it tells of its tools outside of them. Its own convention is the contract's: input includes what was
+    read from and written to the cache, output includes reasoning.
     """
     if not isinstance(wire, dict):
         return None
@@ -162,6 +163,7 @@ def usage_of(wire: Any, source: "v1.UsageSource.ValueType" = v1.USAGE_SOURCE_PRO
         usage.cache_write_input_tokens = count
     if (count := count_of(wire.get("output_tokens_details"), "reasoning_tokens")) is not None:
         usage.reasoning_output_tokens = count
+    add_tool_calls(usage, wire, {"tool_usage": tools})
     return usage if usage.ListFields() else None
 
 

@@ -49,7 +49,7 @@ def decode_response(body: bytes, deployment: Deployment, format_: str) -> v1.Com
     for raw in answer.output or ():
         blocks.add(raw)
     finished = ending_of(answer, refused=blocks.refused, called=asks_for_tools(blocks.kinds))
-    if usage := usage_of(answer.usage):
+    if usage := usage_of(answer.usage, answer.tool_usage):
         finished.usage.CopyFrom(usage)
     finished.served_model = model
     return v1.CompleteResponse(

@@ -106,6 +106,7 @@ class ResponsesStreamDecoder(AnswerDecoder):
         self._response_id = ""
         self._model = ""
         self._usage: Any = None
+        self._tool_usage: Any = None
         self._items: dict[int, _Growing] = {}
         self._by_id: dict[str, _Growing] = {}
         self._last: _Growing | None = None
@@ -120,7 +121,8 @@ class ResponsesStreamDecoder(AnswerDecoder):
     @property
     def usage(self) -> v1.Usage | None:
         """What the provider has reported so far."""
-        return usage_of(self._usage, v1.USAGE_SOURCE_PROVIDER if self.events.finished else v1.USAGE_SOURCE_PARTIAL)
+        source = v1.USAGE_SOURCE_PROVIDER if self.events.finished else v1.USAGE_SOURCE_PARTIAL
+        return usage_of(self._usage, self._tool_usage, source)
 
     @property
     def ending(self) -> bool:
@@ -153,6 +155,8 @@ class ResponsesStreamDecoder(AnswerDecoder):
             self._model = response.model
         if response.usage is not None:
             self._usage = response.usage
+        if response.tool_usage is not None:
+            self._tool_usage = response.tool_usage
         return response
 
     def _progress(self, event: Event) -> None:
@@ -173,7 +177,7 @@ class ResponsesStreamDecoder(AnswerDecoder):
         self._complete_all(response.output or [])
         self._begin()
         finished = ending_of(response, refused=self._refused, called=asks_for_tools(self._kinds))
-        if usage := usage_of(self._usage):
+        if usage := usage_of(self._usage, self._tool_usage):
             finished.usage.CopyFrom(usage)
         finished.served_model = self._model
         self.events.finish(finished)

@@ -76,6 +76,7 @@ class Response(msgspec.Struct, gc=False):
     model: Any = None
     status: Any = None
     usage: Any = None
+    tool_usage: Any = None
     error: msgspec.Raw = msgspec.Raw()
     incomplete_details: msgspec.Raw = msgspec.Raw()
     output: list[msgspec.Raw] | None = None
