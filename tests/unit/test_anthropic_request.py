@@ -77,6 +77,13 @@ def replaying(*blocks: v1.Block, **more: Any) -> v1.CompleteRequest:
     return v1.CompleteRequest(model="small", messages=turns, **more)
 
 
+def answering(**result: Any) -> v1.CompleteRequest:
+    """A request with a call and its result."""
+    answer = v1.Block(tool_result=v1.ToolResult(tool_call_id="toolu_1", **result))
+    turns = [turn(v1.ROLE_USER, text()), turn(v1.ROLE_ASSISTANT, call()), turn(v1.ROLE_TOOL, answer)]
+    return v1.CompleteRequest(model="small", messages=turns)
+
+
 def sent(request: v1.CompleteRequest, deployment: Deployment = NEWEST) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Body and paths left out; the body fits the vendor's specification and types."""
     made = ANTHROPIC.encode(request, deployment, stream=False)
@@ -255,8 +262,11 @@ UPLOAD: Final = v1.Block(media=v1.Media(file_id="f"), origin=v1.Origin(provider=
         ),
         ("messages[0].blocks[1].media.file_id", asking(UPLOAD), NEWEST),
         ("messages[1].blocks[0].tool_call.name", replaying(call(name="functions.look")), NEWEST),
-        ("messages[1].blocks[0].tool_call.arguments_json", replaying(call(arguments=b'{"a": ')), NEWEST),
-        ("messages[1].blocks[0].tool_call.arguments_json", replaying(call(arguments=b"[1]")), NEWEST),
+        ("messages[1].blocks[0].tool_call.arguments_json", replaying(call(arguments=b'{"a": "\xff')), NEWEST),
+        ("messages[2].blocks[0].tool_result.blocks", answering(is_error=True), NEWEST),
+        ("messages[2].blocks[0].tool_result.blocks", answering(is_error=True, blocks=[text("\n")]), NEWEST),
+        ("messages[0].blocks", v1.CompleteRequest(messages=[turn(v1.ROLE_USER, text(" \n"))]), NEWEST),
+        ("messages", v1.CompleteRequest(messages=[turn(v1.ROLE_SYSTEM, text())]), NEWEST),
         ("messages[1].blocks[0].signature", replaying(call(signature=b'{"input":{}}', origin=HOME)), NEWEST),
         (
             "messages[1].blocks[0].signature",
@@ -341,6 +351,38 @@ def test_thoughts_at_home() -> None:
         "messages[1].blocks[1].reasoning.summary",
         "messages[1].blocks[1].reasoning.id",
     )
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\n\n", "\t\r\n"])
+def test_blank_texts_are_left_out(blank: str) -> None:
+    """Texts of nothing but white space, which the provider refuses, are left out and named, instructions among them."""
+    turns = [
+        turn(v1.ROLE_SYSTEM, text(blank), text("Be brief.")),
+        turn(v1.ROLE_USER, text("Hi."), text(blank)),
+        turn(v1.ROLE_ASSISTANT, text(blank), call()),
+        turn(v1.ROLE_TOOL, v1.Block(tool_result=v1.ToolResult(tool_call_id="toolu_1", blocks=[text(blank)]))),
+    ]
+    body, left_out = sent(v1.CompleteRequest(model="small", messages=turns))
+    assert body["system"] == "Be brief."
+    assert [turn_["content"] for turn_ in body["messages"]] == [
+        "Hi.",
+        [{"type": "tool_use", "id": "toolu_1", "name": "look", "input": {}}],
+        [{"type": "tool_result", "tool_use_id": "toolu_1"}],
+    ]
+    assert left_out == (
+        "messages[0].blocks[0].text",
+        "messages[1].blocks[1].text",
+        "messages[2].blocks[0].text",
+        "messages[3].blocks[0].tool_result.blocks[0].text",
+    )
+
+
+@pytest.mark.parametrize("arguments", [b'{"a": ', b"[1]", b"no JSON"])
+def test_arguments_that_are_no_object(arguments: bytes) -> None:
+    """Arguments that are no JSON object, as a model cut short leaves them, are wrapped in one and named."""
+    body, left_out = sent(replaying(call(arguments=arguments)))
+    assert body["messages"][1]["content"][0]["input"] == {"INVALID_JSON": arguments.decode()}
+    assert left_out == ("messages[1].blocks[0].tool_call.arguments_json",)
 
 
 def test_call_ids_fit() -> None:

@@ -50,11 +50,12 @@ def asking(*messages: v1.Message, **more: Any) -> v1.CompleteRequest:
     return v1.CompleteRequest(model="small", messages=[*messages, turn(v1.ROLE_USER, text("Hi"))], **more)
 
 
-def called(id_: str = "1", arguments: bytes = b"{}", name: str = "look") -> tuple[v1.Message, v1.Message]:
-    """A call and its result."""
+def called(id_: str = "1", arguments: bytes = b"{}", name: str = "look") -> tuple[v1.Message, ...]:
+    """A question, a call and its result."""
     call = v1.ToolCall(id=id_, name=name, arguments_json=arguments)
     result = v1.ToolResult(tool_call_id=id_, blocks=[text("r")])
     return (
+        turn(v1.ROLE_USER, text("Look.")),
         turn(v1.ROLE_ASSISTANT, v1.Block(tool_call=call)),
         turn(v1.ROLE_TOOL, v1.Block(tool_result=result)),
     )
@@ -169,8 +170,8 @@ def test_api_key() -> None:
             asking(tools=[LOOK], tool_choice=FORCED, reasoning=v1.ReasoningConfig(effort=v1.REASONING_EFFORT_LOW)),
             "tool_choice.mode",
         ),
-        (asking(*called(name="a.b"), tools=[LOOK]), "messages[0].blocks[0].tool_call.name"),
-        (asking(*called(arguments=b"\xff"), tools=[LOOK]), "messages[0].blocks[0].tool_call.arguments_json"),
+        (asking(*called(name="a.b"), tools=[LOOK]), "messages[1].blocks[0].tool_call.name"),
+        (asking(*called(arguments=b"\xff"), tools=[LOOK]), "messages[1].blocks[0].tool_call.arguments_json"),
         (
             asking(turn(v1.ROLE_USER, v1.Block(media=v1.Media(file_id="f", mime_type="image/png")))),
             "messages[0].blocks[0].media.file_id",
@@ -220,12 +221,12 @@ def test_arguments_stay_inside(arguments: bytes) -> None:
     """Whatever the arguments of an earlier call are, they are its input and nothing else, or refused."""
     request = asking(*called(arguments=arguments), tools=[LOOK])
     if not _is_text(arguments):
-        assert refused(request) == "messages[0].blocks[0].tool_call.arguments_json"
+        assert refused(request) == "messages[1].blocks[0].tool_call.arguments_json"
         return
     body, left_out = sent(request)
-    assert body["messages"][0]["content"][0]["toolUse"].keys() == {"toolUseId", "name", "input"}
-    wrapped = "messages[0].blocks[0].tool_call.arguments_json" in left_out
-    given_ = body["messages"][0]["content"][0]["toolUse"]["input"]
+    assert body["messages"][1]["content"][0]["toolUse"].keys() == {"toolUseId", "name", "input"}
+    wrapped = "messages[1].blocks[0].tool_call.arguments_json" in left_out
+    given_ = body["messages"][1]["content"][0]["toolUse"]["input"]
     assert given_ == ({"INVALID_JSON": arguments.decode()} if wrapped else json.loads(arguments or b"{}"))
 
 
@@ -239,9 +240,10 @@ def test_any_id(ids: list[str]) -> None:
     """Ids of any text become ids that Bedrock takes: one for call and result, another for another."""
     calls = [v1.Block(tool_call=v1.ToolCall(id=each, name="look", arguments_json=b"{}")) for each in ids]
     results = [v1.Block(tool_result=v1.ToolResult(tool_call_id=each, blocks=[text("r")])) for each in ids]
-    body, _ = sent(asking(turn(v1.ROLE_ASSISTANT, *calls), turn(v1.ROLE_TOOL, *results), tools=[LOOK]))
-    asked = [block["toolUse"]["toolUseId"] for block in body["messages"][0]["content"]]
-    given_ = [block["toolResult"]["toolUseId"] for block in body["messages"][1]["content"][: len(ids)]]
+    turns = [turn(v1.ROLE_USER, text("Look.")), turn(v1.ROLE_ASSISTANT, *calls), turn(v1.ROLE_TOOL, *results)]
+    body, _ = sent(asking(*turns, tools=[LOOK]))
+    asked = [block["toolUse"]["toolUseId"] for block in body["messages"][1]["content"]]
+    given_ = [block["toolResult"]["toolUseId"] for block in body["messages"][2]["content"][: len(ids)]]
     assert asked == given_
     assert len(set(asked)) == len(ids)
 
@@ -283,6 +285,31 @@ def test_turns_that_are_empty() -> None:
     )
     assert body["messages"] == [{"role": "user", "content": [{"text": "A"}, {"text": "Hi"}]}]
     assert left_out == ("messages[1].blocks[0].reasoning", "messages[2]")
+
+
+def test_blank_texts_are_left_out() -> None:
+    """Texts of nothing but white space, which Bedrock refuses, are left out and named."""
+    blank = text("\n \t")
+    question, call, result = called()
+    question.blocks.append(blank)
+    call.blocks.insert(0, blank)
+    body, left_out = sent(asking(turn(v1.ROLE_SYSTEM, blank), question, call, result))
+    assert "system" not in body
+    assert body["messages"][0]["content"] == [{"text": "Look."}]
+    assert [list(block) for block in body["messages"][1]["content"]] == [["toolUse"]]
+    assert left_out == ("messages[0].blocks[0].text", "messages[1].blocks[1].text", "messages[2].blocks[0].text")
+
+
+def test_turns_that_bedrock_refuses() -> None:
+    """A conversation begins with the user, each turn of whom says something, with words beside documents."""
+    paper = v1.Block(media=v1.Media(mime_type="application/pdf", data=b"1"))
+    assert refused(asking(turn(v1.ROLE_ASSISTANT, text("A")))) == "messages[0].role"
+    assert refused(asking(turn(v1.ROLE_USER, text(" ")))) == "messages[0].blocks"
+    assert refused(v1.CompleteRequest(messages=[turn(v1.ROLE_SYSTEM, text("A"))])) == "messages"
+    well = turn(v1.ROLE_ASSISTANT, text("Well."))
+    assert refused(asking(turn(v1.ROLE_USER, paper), well)) == "messages[0].blocks"
+    body, _ = sent(asking(turn(v1.ROLE_USER, paper)))
+    assert [list(block) for block in body["messages"][0]["content"]] == [["document"], ["text"]]
 
 
 def test_later_instructions() -> None:
@@ -443,7 +470,7 @@ def test_choices_of_others() -> None:
     assert "toolConfig" not in body
     assert left_out == ("tools",)
     assert refused(asking(*called(), tools=[LOOK], tool_choice=NONE), NOVA) == "tool_choice.mode"
-    assert refused(asking(*called()), NOVA) == "messages[0].blocks[0].tool_call"
+    assert refused(asking(*called()), NOVA) == "messages[1].blocks[0].tool_call"
     assert refused(asking(tools=[LOOK], tool_choice=v1.ToolChoice(parallel=False)), NOVA) == "tool_choice.parallel"
     own = v1.Tool(provider=v1.ProviderTool(dialect="bedrock", type="computer_20250124"))
     assert refused(asking(tools=[own]), NOVA) == "tools[0].provider.type"

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-__all__ = ["embedded", "is_json", "members_of"]
+__all__ = ["embedded", "is_json", "is_object", "members_of"]
 
 _SYNTAX: Final = msgspec.json.Decoder(msgspec.Raw)
 _MEMBERS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -33,3 +33,8 @@ def is_json(data: bytes | bytearray) -> bool:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
     return True
+
+
+def is_object(data: bytes) -> bool:
+    """Whether this is one JSON object in UTF-8. Only such a text may be embedded where callers write it."""
+    return data.lstrip(b" \t\r\n")[:1] == b"{" and is_json(data)

@@ -1,6 +1,8 @@
 """The conversation as Anthropic's system prompt and messages.
 
-1. Texts, calls of tools and their results always travel; blocks keep their order, arguments their bytes.
+1. Texts, calls of tools and their results always travel; blocks keep their order, arguments their bytes. Arguments that
+   are no JSON object are wrapped in one, as Anthropic advises; texts of nothing but white space are left out and named,
+   since the provider refuses them.
 2. What only the format's own servers can read (thoughts, signatures, opaque blocks, citations) travels where it was
    made in this format, byte for byte; elsewhere it is left out and named. Nothing vanishes silently.
 3. Turns of one role that follow one another are one turn on the wire, so results of parallel calls stand together.
@@ -9,7 +11,8 @@ Leading instructions are the system prompt. Later ones have a role of their own,
 one of the model's: elsewhere the provider refuses them, and so does this.
 
 Source: the request types of the `anthropic` package, 2.12; for later instructions
-https://platform.claude.com/docs/en/build-with-claude/mid-conversation-system-messages
+https://platform.claude.com/docs/en/build-with-claude/mid-conversation-system-messages; for arguments that are no JSON
+https://platform.claude.com/docs/en/agents-and-tools/tool-use/fine-grained-tool-streaming
 """
 
 import re
@@ -24,7 +27,7 @@ from trunkline_server.core.errors import CapabilityMissing
 from trunkline_server.providers.anthropic.cache import CacheMarks
 from trunkline_server.providers.anthropic.flavour import FORMAT, Flavour
 from trunkline_server.providers.anthropic.media import media_part
-from trunkline_server.providers.jsontext import embedded, is_json, members_of
+from trunkline_server.providers.jsontext import embedded, is_object, members_of
 from trunkline_server.providers.refusal import missing
 from trunkline_server.providers.toolids import fitting_id
 
@@ -35,6 +38,8 @@ CALL_MEMBERS: Final = ("caller", "toolset_name")
 
 _CALL_ID: Final = re.compile(r"[a-zA-Z0-9_-]+")
 _TOOL_NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,128}")
+_EMPTY: Final = msgspec.Raw(b"{}")
+_INVALID: Final = "INVALID_JSON"
 
 _At = tuple[int, ...]
 """Where a block is: message, block, and block within a tool result. Paths are spelt only where one is told."""
@@ -117,7 +122,11 @@ class Messages:
                 turn["content"] = plain(turn["content"])
 
     def _asks(self, place: int, message: v1.Message) -> None:
-        self._add("user", self._parts(place, message, self._media))
+        parts = self._parts(place, message, self._media)
+        if not parts:
+            # Left out, the model would go on with its own turn or answer another question.
+            raise missing(f"messages[{place}].blocks", "this provider takes no turn that says nothing; add a text")
+        self._add("user", parts)
 
     def _answers(self, place: int, message: v1.Message) -> None:
         self._add("assistant", self._parts(place, message, self._leave_out))
@@ -159,8 +168,8 @@ class Messages:
 
     def _text(self, at: _At, block: v1.Block) -> _Part | None:
         text = block.text
-        if not text.text:
-            return self._leave_out(at, block)  # the provider refuses a request with an empty text
+        if not text.text or text.text.isspace():
+            return self._leave_out(at, block)  # the provider refuses a request with such a text
         part: dict[str, Any] = {"type": "text", "text": text.text}
         if len(text.citations):
             self._cite(at, block, part)
@@ -203,14 +212,22 @@ class Messages:
         if not _TOOL_NAME.fullmatch(call.name):
             text = "this provider takes names of 1 to 128 letters, digits, underscores and dashes"
             raise missing(f"{_path(at)}.tool_call.name", text)
-        # No arguments may have come back as an empty text.
-        arguments = _object(call.arguments_json or b"{}", at, "tool_call.arguments_json")
+        arguments = self._arguments(at, call.arguments_json)
         part: dict[str, Any] = {"type": "tool_use", "id": _call_id(call.id), "name": call.name, "input": arguments}
         home = block.signature and block.origin.format == FORMAT
         if home:
             self._add_call_members(at, block, part)
         self._envelope(at, block, part, signed=bool(home))
         return part
+
+    def _arguments(self, at: _At, arguments: bytes) -> msgspec.Raw | dict[str, str]:
+        if not arguments:
+            return _EMPTY  # as a call without arguments may have come back
+        if is_object(arguments):
+            return embedded(arguments)
+        path = f"{_path(at)}.tool_call.arguments_json"
+        self.left_out.append(path)
+        return {_INVALID: _utf8(arguments, path)}
 
     def _add_call_members(self, at: _At, block: v1.Block, part: dict[str, Any]) -> None:
         members = members_of(bytes(_object(block.signature, at, "signature")))
@@ -234,6 +251,10 @@ class Messages:
             # A mark is written into its block at the end, so a text that has one stays a block.
             marked = len(parts) > 1 or any(inner.HasField("cache_mark") for inner in inners)
             part["content"] = parts if marked else plain(parts)
+        elif result.is_error:
+            raise missing(
+                f"{_path(at)}.tool_result.blocks", "this provider wants to be told how a tool failed; add a text"
+            )
         if result.is_error:
             part["is_error"] = True
         if toolset := self._toolsets.get(result.tool_call_id):
@@ -297,7 +318,7 @@ def _call_id(id_: str) -> str:
 
 def _object(data: bytes, at: _At, field: str) -> msgspec.Raw:
     """A JSON object, to be embedded as it is: anything else could write members of its own into the request."""
-    if data.lstrip(b" \t\r\n")[:1] != b"{" or not is_json(data):
+    if not is_object(data):
         raise missing(f"{_path(at)}.{field}", "this provider takes one JSON object in UTF-8 here")
     return embedded(data)
 

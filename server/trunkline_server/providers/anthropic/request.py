@@ -85,6 +85,8 @@ class _Writer:
         request, body = self._request, self._body
         messages = Messages(self._flavour, self._deployment.provider.name, self._capability, self._marks)
         messages.write(request.messages)
+        if not messages.wire:
+            raise missing("messages", "this provider wants a turn behind the instructions; add one of the user's")
         body["max_tokens"] = self._max_tokens()
         unthought = messages.goes_on_unthought
         self._mark(messages)

@@ -4,7 +4,8 @@
    user's turn and before one of its own; elsewhere they are refused. Other roles take turns as user and assistant:
    neighbours of one role are one turn, so that results of parallel calls stand together.
 2. Texts, calls and results always travel. Ids that Bedrock does not take are sent under names of ours, call and result
-   alike; arguments that are no JSON object are wrapped in one, as Anthropic advises.
+   alike; arguments that are no JSON object are wrapped in one, as Anthropic advises. Texts of nothing but white space
+   are left out and named, since Bedrock refuses them.
 3. Sources travel if Bedrock gave them; thoughts, signatures and what only Bedrock can read if a model of the same
    vendor made them there: byte for byte and in order. What else has no form is left out and named, or refused. Nothing
    vanishes silently.
@@ -24,7 +25,7 @@ from trunkline_server.core.errors import CapabilityMissing
 from trunkline_server.providers.bedrock.families import Family, family_of
 from trunkline_server.providers.bedrock.media import DocumentNames, media_block
 from trunkline_server.providers.bedrock.pieces import FORMAT, IN_PIECES
-from trunkline_server.providers.jsontext import embedded, is_json
+from trunkline_server.providers.jsontext import embedded, is_object
 from trunkline_server.providers.refusal import missing
 from trunkline_server.providers.toolids import fitting_id
 
@@ -66,6 +67,7 @@ class Messages:
     """Writes turns, in order. `system` and `wire` are the result, `left_out` the paths of what could not travel."""
 
     __slots__ = (
+        "_documented",
         "_documents",
         "_family",
         "_instructed_at",
@@ -83,6 +85,8 @@ class Messages:
         self._family = family
         self._instructed_at = 0
         self._documents = DocumentNames()
+        self._documented: list[tuple[int, _Blocks]] = []
+        """Messages with documents, and the turns that they are a part of."""
         self.system: _Blocks = []
         self.wire: list[dict[str, Any]] = []
         self.left_out: list[str] = []
@@ -104,6 +108,14 @@ class Messages:
             self._turns[message.role](index, message)
             if message.name:
                 self.left_out.append(f"messages[{index}].name")
+
+    def check(self) -> None:
+        """Called when all turns are there. Raises CapabilityMissing for what is refused then."""
+        if not self.wire:
+            raise missing("messages", "this provider wants a turn behind the instructions; add one of the user's")
+        for place, content in self._documented:
+            if not any("text" in block for block in content):
+                raise missing(f"messages[{place}].blocks", "this provider wants a text beside documents; add one")
 
     @property
     def path_of_call(self) -> str:
@@ -128,6 +140,7 @@ class Messages:
 
     def _user(self, place: int, message: v1.Message) -> None:
         content = self._content("user")
+        before = len(content)
         for index, block in enumerate(message.blocks[:]):
             at = (place, index)
             kind = block.WhichOneof("kind")
@@ -138,12 +151,18 @@ class Messages:
                 self._envelope(at, block, content)
             else:
                 self._opaque(at, block, content)
-        self._drop_empty()
+        if len(content) == before:
+            # Left out, the model would go on with its own turn or answer another question.
+            raise missing(f"messages[{place}].blocks", "this provider takes no turn that says nothing; add a text")
+        if any("document" in block for block in content[before:]):
+            self._documented.append((place, content))
 
     def _assistant(self, place: int, message: v1.Message) -> None:
         if not message.blocks:
             self.left_out.append(f"messages[{place}]")  # Bedrock refuses a turn in which nothing was said
             return
+        if not self.wire:
+            raise missing(f"messages[{place}].role", "this provider wants a turn of the user's first; add one")
         content = self._content("assistant")
         for index, block in enumerate(message.blocks[:]):
             at = (place, index)
@@ -172,10 +191,10 @@ class Messages:
             self.left_out.append(f"{_path(at)}.text.citations")
         if text.is_refusal:
             self.left_out.append(f"{_path(at)}.text.is_refusal")
-        if text.text:
-            content.append({"text": text.text})
+        if not text.text or text.text.isspace():
+            self.left_out.append(f"{_path(at)}.text")  # Bedrock refuses a request with such a text
         else:
-            self.left_out.append(f"{_path(at)}.text")  # Bedrock refuses a request with an empty text
+            content.append({"text": text.text})
         self._envelope(at, block, content if markable else None)
 
     def _said(self, at: _At, block: v1.Block, content: _Blocks) -> None:
@@ -248,7 +267,7 @@ class Messages:
         # A call without arguments may have come back as an empty text.
         if not arguments:
             return _EMPTY
-        if arguments.lstrip()[:1] == b"{" and is_json(arguments):
+        if is_object(arguments):
             return embedded(arguments)
         path = f"{_path(at)}.tool_call.arguments_json"
         self.left_out.append(path)
@@ -318,7 +337,7 @@ def _misplaced(place: int) -> CapabilityMissing:
 
 def _object(data: bytes, path: str) -> msgspec.Raw:
     """A caller's bytes to embed. They could close the object around them and write members of their own into it."""
-    if data.lstrip()[:1] != b"{" or not is_json(data):
+    if not is_object(data):
         raise missing(path, "not one JSON object in UTF-8; send it back as it came")
     return embedded(data)
 

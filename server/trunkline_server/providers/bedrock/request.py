@@ -91,6 +91,7 @@ def _body(request: v1.CompleteRequest, deployment: Deployment, left_out: list[st
     tools = Tools(request, family, marks)
     messages = Messages(marks, family)
     messages.write(request.messages)
+    messages.check()
     thinking = thinking_of(request, capability, family)
     body: _Wire = {"messages": messages.wire}
     if messages.system:
