@@ -163,3 +163,16 @@ def test_text_models_embed_text_only() -> None:
     with pytest.raises(CapabilityMissing) as refused:
         embeddings.encode(request, deployed("text-embedding-005"))
     assert refused.value.violations[0].field == "inputs[0].blocks"
+
+
+def test_calls_have_no_ids() -> None:
+    """Vertex AI knows no ids of calls, and refuses requests with them: results stand in the order of their calls."""
+    calls = [v1.Block(tool_call=v1.ToolCall(id=each, name=f"look_{each}")) for each in "ab"]
+    results = [v1.Block(tool_result=v1.ToolResult(tool_call_id=each)) for each in "ba"]
+    request = asking()
+    request.messages.add(role=v1.ROLE_ASSISTANT, blocks=calls)
+    request.messages.add(role=v1.ROLE_TOOL, blocks=results)
+    _, asked, told = json.loads(VERTEX.encode(request, deployed("gemini-3.5-flash"), stream=False).body)["contents"]
+    assert [part["functionCall"] for part in asked["parts"]] == [{"name": f"look_{each}", "args": {}} for each in "ab"]
+    assert [part["functionResponse"]["name"] for part in told["parts"]] == ["look_a", "look_b"]
+    assert not any("id" in part["functionResponse"] for part in told["parts"])

@@ -47,18 +47,6 @@ VERTEX: Final = Specification(
     "official",
     convert=openapi,
     more_query=_STREAMED,
-    patches=(
-        Patch(
-            at=f"{_SCHEMAS}GoogleCloudAiplatformV1FunctionCall/properties/id",
-            to={"type": "string"},
-            why="The SDK's FunctionCall has it for Vertex too.",
-        ),
-        Patch(
-            at=f"{_SCHEMAS}GoogleCloudAiplatformV1FunctionResponse/properties/id",
-            to={"type": "string"},
-            why="The SDK's FunctionResponse has it for Vertex too.",
-        ),
-    ),
 )
 
 

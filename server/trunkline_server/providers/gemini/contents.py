@@ -41,6 +41,7 @@ class Contents:
         "_calls",
         "_first_call",
         "_format",
+        "_ids",
         "_kind",
         "_media",
         "_newest",
@@ -58,7 +59,9 @@ class Contents:
         self._format = ways.name
         self._media = MediaParts(deployment, ways, self.left_out)
         self._newest = takes_levels(deployment.capability)
-        """Whether ids of calls are matched and signatures asked for. Earlier models match calls by their order."""
+        """Whether signatures are asked for, and results of tools may hold media."""
+        self._ids = self._newest and ways.call_ids
+        """Whether results are matched to calls by ids. Otherwise their order does it."""
         self._kind: int = v1.ROLE_SYSTEM
         self._parts: list[Any] = self.system
         """Of the turn that is being written."""
@@ -184,7 +187,7 @@ class Contents:
         if not FUNCTION_NAME.fullmatch(call.name):
             raise missing(f"{_path(at)}.tool_call.name", "this provider takes letters, digits and _ . : - only")
         self._calls[call.id] = (call.name, len(self._calls))
-        wire: dict[str, Any] = {"id": call.id} if self._newest else {}
+        wire: dict[str, Any] = {"id": call.id} if self._ids else {}
         wire["name"] = call.name
         wire["args"] = embedded(arguments)
         part: dict[str, Any] = {"functionCall": wire}
@@ -208,7 +211,7 @@ class Contents:
                 texts.append(self._words(inner_at, inner))
             else:
                 media.append(self._media.of_result(inner, f"{_path(inner_at)}.media"))
-        wire: dict[str, Any] = {"id": result.tool_call_id} if self._newest else {}
+        wire: dict[str, Any] = {"id": result.tool_call_id} if self._ids else {}
         wire["name"] = name
         # The keys are Google's own: what stands below others is taken for output as a whole.
         wire["response"] = {"error" if result.is_error else "output": texts[0] if len(texts) == 1 else texts or ""}

@@ -18,6 +18,9 @@ class Ways:
     """Whether files may be named by the ids of the Files API."""
     typed_addresses: bool = False
     """Whether what is given by address needs a media type."""
+    call_ids: bool = True
+    """Whether calls and results of tools have ids on the wire. Vertex AI refuses the member
+    (https://github.com/vercel/ai/issues/15664)."""
     addresses_in_results: bool = False
     """Whether results of tools may hold media by address."""
     told_invocations: bool = True

@@ -25,6 +25,7 @@ _WAYS: Final = Ways(
     name="vertex",
     files=False,
     typed_addresses=True,
+    call_ids=False,
     addresses_in_results=True,
     told_invocations=False,
     labels=True,
