@@ -1,11 +1,13 @@
 """Vectors through the gateway: whole batches, batches in parts, and what becomes of failures."""
 
 import asyncio
+import base64
 import json
 import struct
 from typing import Any
 
 import grpc
+import msgspec
 import pytest
 from google.rpc import error_details_pb2
 
@@ -124,6 +126,46 @@ async def test_a_caller_that_goes_away_closes_every_part():
         call.cancel()
         await asyncio.gather(*(request.closed.wait() for request in provider.requests[1:]))
         assert len(provider.requests) == 1 + AT_ONCE
+
+
+@pytest.mark.parametrize("dialect", ["openai", "ollama"])
+async def test_the_largest_batch_of_long_vectors_comes_back(dialect):
+    """The answer to 2,048 inputs would be longer than any answer may be, so it is asked for in parts."""
+    numbers = struct.pack("<3072f", *range(3072))
+    vector = base64.b64encode(numbers).decode() if dialect == "openai" else [0.0123456789012345] * 3072
+
+    async def handler(request: SeenRequest, send: Reply) -> None:
+        items = [{"index": place, "embedding": vector} for place in range(len(request.json["input"]))]
+        await send(200, msgspec.json.encode({"data": items, "usage": {"prompt_tokens": 2}}))
+
+    async with (
+        FakeProvider(handler) as provider,
+        running(document(f"{provider.base_url}/v1", dialect=dialect)) as gateway,
+        gateway.channel(**{"grpc.max_receive_message_length": -1}) as channel,
+    ):
+        answer = await EmbeddingStub(channel).Embed(asking(2048))
+    assert [vector.dimensions for vector in answer.vectors] == [3072] * 2048
+    assert answer.usage.input_tokens == 2 * len(provider.requests)
+
+
+async def test_counts_beyond_every_bound_are_not_known():
+    """Two parts that each claim as many tokens as a count can hold have no sum, and cost no answer."""
+
+    async def handler(request: SeenRequest, send: Reply) -> None:
+        answer = {
+            "embeddings": {"float": [[1.0, 2.0]] * len(request.json["texts"])},
+            "meta": {"billed_units": {"input_tokens": 2**63 - 1}},
+        }
+        await send(200, json.dumps(answer).encode())
+
+    async with (
+        FakeProvider(handler) as provider,
+        running(document(provider.base_url, dialect="cohere")) as gateway,
+        gateway.channel() as channel,
+    ):
+        answer = await EmbeddingStub(channel).Embed(asking(200))
+    assert len(answer.vectors) == 200
+    assert not answer.usage.HasField("input_tokens")
 
 
 @pytest.mark.parametrize(

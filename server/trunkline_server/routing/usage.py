@@ -14,19 +14,27 @@ _Count = Literal[
 ]
 _COUNTS: Final[tuple[_Count, ...]] = get_args(_Count)
 _KINDS: Final = ("input_by_modality", "output_by_modality")
+_MAX_INT64: Final = (1 << 63) - 1
 
 
 def add_usage(total: v1.Usage, more: v1.Usage) -> None:
-    """Add `more` to `total`. A count that either does not know is not known of both."""
+    """Add `more` to `total`. A count that either does not know is not known of both, nor is one beyond 64 bits."""
     for name in _COUNTS:
-        if total.HasField(name) and more.HasField(name):
-            setattr(total, name, getattr(total, name) + getattr(more, name))
+        known = total.HasField(name) and more.HasField(name)
+        if known and (both := getattr(total, name) + getattr(more, name)) <= _MAX_INT64:
+            setattr(total, name, both)
         else:
             total.ClearField(name)
     for kinds in _KINDS:
         counts = {kind.modality: kind for kind in getattr(total, kinds)}
         for kind in getattr(more, kinds):
-            if kind.modality in counts:
-                counts[kind.modality].tokens += kind.tokens
-            else:
+            if kind.modality not in counts:
                 getattr(total, kinds).add(modality=kind.modality, tokens=kind.tokens)
+            elif (both := counts[kind.modality].tokens + kind.tokens) <= _MAX_INT64:
+                counts[kind.modality].tokens = both
+    calls = {ran.tool: ran for ran in total.provider_tool_calls}
+    for ran in more.provider_tool_calls:
+        if ran.tool not in calls:
+            total.provider_tool_calls.add(tool=ran.tool, calls=ran.calls)
+        elif (both := calls[ran.tool].calls + ran.calls) <= _MAX_INT64:
+            calls[ran.tool].calls = both
