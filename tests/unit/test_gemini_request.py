@@ -197,6 +197,44 @@ def test_earlier_models_get_neither_ids_nor_stand_ins() -> None:
     assert body(request)["contents"][1]["parts"][0]["thoughtSignature"] == "skip_thought_signature_validator"
 
 
+def test_empty_texts_are_no_parts() -> None:
+    """A text without words is not sent, since the provider refuses it, but one that carries a signature is."""
+    signed = said("", signature=b"sig", origin=OWN)
+    request = asking(
+        turn(v1.ROLE_SYSTEM, said("")),
+        turn(v1.ROLE_USER, said(), said("")),
+        turn(v1.ROLE_ASSISTANT, said("")),
+        turn(v1.ROLE_USER, said()),
+        turn(v1.ROLE_ASSISTANT, signed),
+    )
+    user = {"role": "user", "parts": [{"text": "Hi"}]}
+    model = {"role": "model", "parts": [{"text": "", "thoughtSignature": "sig"}]}
+    assert body(request) == {"contents": [user, user, model]}
+
+
+def test_earlier_models_read_no_media_in_results() -> None:
+    """Media in the result of a tool are refused where the model is known not to see them."""
+    request = calling(v1.ToolCall(id="a", name="look"))
+    picture = v1.Block(media=v1.Media(mime_type="image/png", data=b"1"))
+    request.messages[2].blocks[0].tool_result.blocks.append(picture)
+    assert "parts" in body(request, able(LEVELS))["contents"][2]["parts"][0]["functionResponse"]
+    with pytest.raises(CapabilityMissing) as refused:
+        encoded(request, able(BUDGET))
+    assert refused.value.violations[0].field == "messages[2].blocks[0].tool_result.blocks[1].media"
+
+
+@pytest.mark.parametrize("tool", [function(), SEARCH])
+def test_earlier_models_take_tools_or_json(tool: v1.Tool) -> None:
+    """JSON beside tools is refused where the model is known not to take both."""
+    form = v1.ResponseFormat(json_schema=v1.JsonSchemaFormat(name="x", schema=b"{}"))
+    request = asking(tools=[tool], response_format=form)
+    assert {"tools", "generationConfig"} <= body(request, able(LEVELS)).keys()
+    assert "generationConfig" in body(asking(response_format=form), able(BUDGET))
+    with pytest.raises(CapabilityMissing) as refused:
+        encoded(request, able(BUDGET))
+    assert refused.value.violations[0].field == "response_format.json_schema"
+
+
 @pytest.mark.parametrize(
     ("choice", "tools", "config"),
     [

@@ -121,7 +121,7 @@ class Contents:
             at = (place, index)
             kind = block.WhichOneof("kind")
             if kind == "text":
-                self._parts.append(self._text(at, block))
+                self._text(at, block)
             elif kind == "media":
                 part = self._media.part(block, f"{_path(at)}.media")
                 self._sign(at, block, part)
@@ -134,7 +134,7 @@ class Contents:
             at = (place, index)
             match block.WhichOneof("kind"):
                 case "text":
-                    self._parts.append(self._text(at, block))
+                    self._text(at, block)
                 case "tool_call":
                     self._call(at, block)
                 case "reasoning":
@@ -152,10 +152,12 @@ class Contents:
         for index, block in enumerate(message.blocks[:]):
             self._parts.append(self._result((place, index), block))
 
-    def _text(self, at: _At, block: v1.Block) -> dict[str, Any]:
+    def _text(self, at: _At, block: v1.Block) -> None:
+        """A part of words. Without any it is none, and refused as "an empty text parameter", unless it is signed."""
         part: dict[str, Any] = {"text": self._words(at, block)}
         self._sign(at, block, part)
-        return part
+        if part["text"] or "thoughtSignature" in part:
+            self._parts.append(part)
 
     def _words(self, at: _At, block: v1.Block) -> str:
         text = block.text

@@ -60,6 +60,7 @@ def generation_config(request: v1.CompleteRequest, deployment: Deployment, left_
     config: dict[str, Any] = {}
     if request.HasField("response_format"):
         _add_format(config, request.response_format, left_out)
+        _check_tools_beside(request, deployment.capability)
     if request.HasField("sampling"):
         _add_sampling(config, request.sampling)
     if request.HasField("reasoning"):
@@ -95,6 +96,14 @@ def _add_format(config: dict[str, Any], form: v1.ResponseFormat, left_out: list[
         # A schema is always held to, and there is no place for what it is called.
         path = "response_format.json_schema"
         left_out += [f"{path}.{field.name}" for field, _ in wanted.ListFields() if field.name != "schema"]
+
+
+def _check_tools_beside(request: v1.CompleteRequest, capability: Capability | None) -> None:
+    """Models without thinking levels take tools or JSON (https://github.com/googleapis/python-genai/issues/867)."""
+    kind = request.response_format.WhichOneof("kind")
+    if request.tools and kind in ("json", "json_schema") and not takes_levels(capability):
+        text = "this model can't be held to JSON while it has tools; leave either out, or ask another model"
+        raise missing(f"response_format.{kind}", text)
 
 
 def _add_sampling(config: dict[str, Any], sampling: v1.Sampling) -> None:

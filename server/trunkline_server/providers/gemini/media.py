@@ -20,20 +20,20 @@ _FILE: Final = re.compile(r"(?:files/)?([a-z0-9][a-z0-9-]{0,63})")
 class MediaParts:
     """Writes media for one deployment. Paths of fields that have no place go to `left_out`."""
 
-    __slots__ = ("_deployment", "_left_out", "_resolution", "_ways")
+    __slots__ = ("_deployment", "_left_out", "_newest", "_ways")
 
     def __init__(self, deployment: Deployment, ways: Ways, left_out: list[str]) -> None:
         self._deployment = deployment
         self._ways = ways
         self._left_out = left_out
-        self._resolution = takes_levels(deployment.capability)
-        """Whether a single part may have a resolution, which came with the models that have thinking levels."""
+        self._newest = takes_levels(deployment.capability)
+        """Whether a single part may have a resolution, and results of tools media: both came with thinking levels."""
 
     def part(self, block: v1.Block, path: str) -> dict[str, Any]:
         """A part of a turn. `path` is the media's own. Raises CapabilityMissing."""
         media = block.media
         part = self._source(block, path)
-        if media.detail in _LEVELS and self._resolution:
+        if media.detail in _LEVELS and self._newest:
             part["mediaResolution"] = {"level": _LEVELS[media.detail]}
         elif media.detail in _LEVELS:
             self._left_out.append(f"{path}.detail")
@@ -41,6 +41,8 @@ class MediaParts:
 
     def of_result(self, block: v1.Block, path: str) -> dict[str, Any]:
         """A part of the result of a tool. Raises CapabilityMissing."""
+        if not self._newest:  # it is refused within the result, and beside it where there are several
+            raise missing(path, "this model takes text only in the result of a tool; describe it, or ask another model")
         if block.media.WhichOneof("source") != "data" and not self._ways.addresses_in_results:
             name = block.media.WhichOneof("source")
             raise missing(f"{path}.{name}", "this provider takes data only in the result of a tool; send the data")
