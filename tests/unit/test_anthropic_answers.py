@@ -108,6 +108,26 @@ def replayed(message: v1.Message) -> list[dict[str, Any]]:
             {"output_tokens": 9, "reasoning_output_tokens": 4},
         ),
         ({"input_tokens": 2**63 - 1, "cache_read_input_tokens": 1}, {"cache_read_input_tokens": 1}),
+        (
+            {
+                "input_tokens": 23,
+                "output_tokens": 1,
+                "cache_read_input_tokens": 5,
+                "iterations": [
+                    {"type": "compaction", "input_tokens": 180, "output_tokens": 3, "cache_creation_input_tokens": 7},
+                    {"type": "message", "input_tokens": 23, "output_tokens": 1, "cache_read_input_tokens": 5},
+                    {"type": "advisor_message", "input_tokens": 800, "output_tokens": 90},
+                    None,
+                ],
+            },
+            {
+                "input_tokens": 23 + 5 + 180 + 7,
+                "output_tokens": 1 + 3,
+                "cache_read_input_tokens": 5,
+                "cache_write_input_tokens": 7,
+            },
+        ),
+        ({"input_tokens": 1, "iterations": {"type": "compaction"}}, {"input_tokens": 1}),
         ({"input_tokens": -1, "output_tokens": "7"}, {}),
         ({"input_tokens": 2**70, "output_tokens": 1e300}, {}),
         ("none", {}),
@@ -156,6 +176,7 @@ def test_unknown_blocks_are_assembled() -> None:
     """Pieces of a block of an unknown kind are put into it: texts are appended, other values replace what was there."""
     start = {"type": "compaction", "content": None, "note": "a", "encrypted_content": "x"}
     deltas = [{"type": "compaction_delta", "content": "sum", "note": "b"}, {"type": "z", "content": "mary", "n": 1.50}]
+    deltas.append({"type": "compaction_delta", "content": None, "encrypted_content": None})
     made = streamed(begin(), block(start, *deltas), end("compaction"))
     opaque = made.message.blocks[0].provider_opaque
     assert opaque.type == "compaction"

@@ -569,6 +569,9 @@ def test_betas_are_joined() -> None:
     made = ANTHROPIC.encode(request, replace(OPEN, provider=provider), stream=False)
     assert headers(made)["anthropic-beta"] == "a-1,b-2,context-1m-2025-08-07,mcp-client-2025-11-20"
     assert "anthropic-beta" not in headers(ANTHROPIC.encode(asking(), NEWEST, stream=True))
+    edits = b'{"context_management": {"edits": [{"type": "compact_20260112"}]}}'
+    made = ANTHROPIC.encode(asking(provider_options={"anthropic": edits}), OPEN, stream=False)
+    assert headers(made)["anthropic-beta"] == "context-management-2025-06-27,compact-2026-01-12"
 
 
 def test_credential_is_presented_as_a_key() -> None:

@@ -7,8 +7,10 @@ rely on them.
 Source: the request types of the `anthropic` package, 2.12, beta ones included, and its list of betas.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Mapping
 from typing import Final
+
+import msgspec
 
 __all__ = ["COUNTED_EXTRAS", "REFUSED", "needed_betas"]
 
@@ -33,8 +35,12 @@ REFUSED: Final = frozenset(
 COUNTED_EXTRAS: Final = frozenset({"context_management", "mcp_servers"})
 """Members that a question for a count may hold as well."""
 
+_COMPACTION: Final = b'"compact_20260112"'
+"""Type of the edit of the context that has a beta of its own."""
 _BETAS_OF_MEMBERS: Final = {
+    "compaction": "compact-2026-09-04",
     "context_management": "context-management-2025-06-27",
+    "diagnostics": "cache-diagnosis-2026-04-07",
     "mcp_servers": "mcp-client-2025-11-20",
 }
 _BETAS_OF_TOOLS: Final = {
@@ -48,9 +54,13 @@ _BETAS_OF_TOOLS: Final = {
 """By the type of the tool. Others need none, or an operator's setting."""
 
 
-def needed_betas(configured: str, operator: str, members: Iterable[str], tools: Collection[str]) -> list[str]:
+def needed_betas(
+    configured: str, operator: str, members: Mapping[str, msgspec.Raw], tools: Collection[str]
+) -> list[str]:
     """The names for anthropic-beta, each once: the operator's, and those of what a request uses."""
     names = [name.strip() for text in (operator, configured) for name in text.split(",")]
     names += [_BETAS_OF_MEMBERS[member] for member in members if member in _BETAS_OF_MEMBERS]
+    if _COMPACTION in bytes(members.get("context_management", b"")):
+        names.append("compact-2026-01-12")
     names += [_BETAS_OF_TOOLS[tool] for tool in tools if tool in _BETAS_OF_TOOLS]
     return list(dict.fromkeys(name for name in names if name))

@@ -9,20 +9,16 @@ from trunkline import v1
 from trunkline_server.core.errors import UpstreamMalformed
 from trunkline_server.providers.anthropic.messages import CALL_MEMBERS
 from trunkline_server.providers.anthropic.wire import Block, decode_citation, kind_of, members_of_block
-from trunkline_server.providers.counts import count_of
 from trunkline_server.providers.details import detail_of
-from trunkline_server.providers.toolcalls import add_tool_calls
 
 __all__ = [
     "KNOWN_BLOCKS",
     "call_members",
     "citation_of",
     "ending_of",
-    "merged_usage",
     "name_of",
     "opaque_data",
     "stop_word",
-    "usage_of",
 ]
 
 KNOWN_BLOCKS: Final = frozenset({"text", "thinking", "redacted_thinking", "tool_use"})
@@ -30,7 +26,6 @@ KNOWN_BLOCKS: Final = frozenset({"text", "thinking", "redacted_thinking", "tool_
 
 _MAX_WORD: Final = 256
 """Longest native finish reason and stop sequence that is passed on, in characters; the rest is cut."""
-_MAX_INT64: Final = (1 << 63) - 1
 
 _FINISH_REASONS: Final[Mapping[str, "v1.FinishReason.ValueType"]] = {
     "end_turn": v1.FINISH_REASON_STOP,
@@ -90,49 +85,6 @@ def citation_of(raw: msgspec.Raw) -> v1.Citation:
         source_id=wire.file_id or source,
         opaque=bytes(raw),
     )
-
-
-def merged_usage(known: Any, told: Any) -> Any:
-    """The counts so far: later ones replace earlier ones, and null tells nothing."""
-    if not isinstance(told, dict):
-        return known
-    told = {name: value for name, value in told.items() if value is not None}
-    return {**known, **told} if isinstance(known, dict) else told
-
-
-def usage_of(wire: Any, source: "v1.UsageSource.ValueType" = v1.USAGE_SOURCE_PROVIDER) -> v1.Usage | None:
-    """The provider's counts; None if it told none. A number that is no count is not known.
-
-    Anthropic's convention: input tokens are those that were neither read from a cache nor written to one; output tokens
-    include thinking.
-    """
-    if not isinstance(wire, dict):
-        return None
-    usage = v1.Usage()
-    read, written = count_of(wire, "cache_read_input_tokens"), _written(wire)
-    if read is not None:
-        usage.cache_read_input_tokens = read
-    if written is not None:
-        usage.cache_write_input_tokens = written
-    fresh = count_of(wire, "input_tokens")
-    if fresh is not None and (total := fresh + (read or 0) + (written or 0)) <= _MAX_INT64:
-        usage.input_tokens, usage.input_source = total, source
-    if (count := count_of(wire, "output_tokens")) is not None:
-        usage.output_tokens, usage.output_source = count, source
-    if (count := count_of(wire.get("output_tokens_details"), "thinking_tokens")) is not None:
-        usage.reasoning_output_tokens = count
-    add_tool_calls(usage, wire)
-    return usage if usage.ListFields() else None
-
-
-def _written(wire: dict[str, Any]) -> int | None:
-    total = count_of(wire, "cache_creation_input_tokens")
-    if total is not None:
-        return total
-    parts = wire.get("cache_creation")
-    counts = [count_of(parts, name) for name in ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")]
-    known = [count for count in counts if count is not None]
-    return sum(known) if known and sum(known) <= _MAX_INT64 else None
 
 
 def stop_word(value: Any) -> str:

@@ -15,9 +15,9 @@ from trunkline_server.providers.anthropic.pieces import (
     name_of,
     opaque_data,
     stop_word,
-    usage_of,
 )
 from trunkline_server.providers.anthropic.tools import ANSWER_TOOL
+from trunkline_server.providers.anthropic.usage import usage_of
 from trunkline_server.providers.anthropic.wire import Block, decode_answer, decode_block, kind_of, members_of_block
 from trunkline_server.providers.events import MAX_BLOCKS, too_many_blocks
 

@@ -22,14 +22,13 @@ from trunkline_server.providers.anthropic.pieces import (
     call_members,
     citation_of,
     ending_of,
-    merged_usage,
     name_of,
     opaque_data,
     stop_word,
-    usage_of,
 )
 from trunkline_server.providers.anthropic.response import call_id
 from trunkline_server.providers.anthropic.tools import ANSWER_TOOL
+from trunkline_server.providers.anthropic.usage import merged_usage, usage_of
 from trunkline_server.providers.anthropic.wire import (
     Block,
     Delta,
@@ -246,7 +245,8 @@ class MessageStreamDecoder(AnswerDecoder):
 def _assembled(made: _Open) -> bytes:
     """A block of an unknown kind with the pieces that came for it.
 
-    Pieces of JSON are its input. Other texts are appended to the member of their name; what is no text replaces it.
+    Pieces of JSON are its input. Other texts are appended to the member of their name; what is no text replaces it, but
+    for null, which says nothing.
     """
     members = members_of_block(made.raw)
     if not made.pieces:
@@ -256,7 +256,7 @@ def _assembled(made: _Open) -> bytes:
         for name, value in _piece(payload).items():
             if bytes(value)[:1] == b'"':
                 texts.setdefault(name, [_text(members.get(name))] if name in members else []).append(_text(value))
-            else:
+            elif bytes(value) != b"null" or name not in {*members, *texts}:
                 texts.pop(name, None)
                 members[name] = value
     given = "".join(texts.pop("partial_json", [])).encode()
