@@ -290,9 +290,16 @@ providers:
   own: {dialect: openai, base_url: https://own.example/v1, api_key: "${TRUNKLINE_OPENAI_KEY:-}"}
   far: {dialect: openai, base_url: http://far.example/v1/chat/completions, api_key: abc}
   spare: {dialect: openai, base_url: http://127.0.0.1:1/v1}
+  pathless: {dialect: anthropic, base_url: https://api.anthropic.com, api_key: abc}
+  filed:
+    dialect: vertex
+    project: p
+    credentials_file: none.json
 models:
   m:
     deployments:
+      - {provider: pathless, upstream_model: x}
+      - {provider: filed, upstream_model: x}
       - {provider: openai, upstream_model: x}
       - {provider: keyless, upstream_model: x}
       - {provider: own, upstream_model: x}
@@ -301,21 +308,69 @@ models:
     given = {"TRUNKLINE_LISEN": "x", "TRUNKLINE_OPENAI_KEY": "", "TRUNKLINE_LISTEN": "127.0.0.1:1,0.0.0.0:50051"}
     result = check(str(written(tmp_path, text)), **given)
     assert result.exit_code == 0
-    where = f"warning: {tmp_path}/trunkline.yaml: providers."
+    where = f"warning: {tmp_path}/trunkline.yaml"
     assert result.stderr.splitlines() == [
         "warning: TRUNKLINE_LISTEN: 0.0.0.0:50051 is open to the network, and the gateway asks callers for no key."
         " Let only your services reach it, or listen on 127.0.0.1 or unix:/path",
         "warning: TRUNKLINE_LISEN: no such setting. Did you mean 'TRUNKLINE_LISTEN'?",
-        f"{where}openai.api_key: empty, so calls to this provider are refused. Set the variable or file that it names",
-        f"{where}keyless.api_key: missing, so calls to this provider are refused. Add api_key",
-        f"{where}own.api_key: empty, so calls to this provider go without a key."
+        f"{where}:3: providers.openai.api_key: empty, so calls to this provider are refused."
+        " Set the variable or file that it names",
+        f"{where}:4: providers.keyless.api_key: missing, so calls to this provider are refused. Add api_key",
+        f"{where}:5: providers.own.api_key: empty, so calls to this provider go without a key."
         " Set the variable or file that it names, or take api_key out",
-        f"{where}far.base_url: the credential travels in clear text. Use https",
-        f"{where}far.base_url: ends in /chat/completions, which the gateway adds itself."
+        f"{where}:6: providers.far.base_url: the credential travels in clear text. Use https",
+        f"{where}:6: providers.far.base_url: ends in /chat/completions, which the gateway adds itself."
         " End it before that, such as in /v1",
-        f"{where}spare: no model uses it. Add a deployment of it to a model, or take it out",
+        f"{where}:8: providers.pathless.base_url: has no path, and that of the provider itself is /v1."
+        " Add it, or take base_url out",
+        f"{where}:7: providers.spare: no model uses it. Add a deployment of it to a model, or take it out",
+        f"{where}:12: providers.filed.credentials_file: no such file."
+        " Put it there. A path that begins without a slash begins at the folder of this file",
     ]
     assert "http://far.example/v1/chat/completions" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        (
+            "dialect: bedrock, region: eu-central-1, access_key_id: a",
+            "secret_access_key: missing beside access_key_id. They belong together",
+        ),
+        (
+            "dialect: bedrock, region: eu-central-1, session_token: a",
+            "access_key_id: missing beside session_token. They belong together",
+        ),
+        (
+            'dialect: azure, base_url: "https://r.example", client_id: c, client_secret: s',
+            "tenant_id: missing beside client_secret. They belong together",
+        ),
+        (
+            'dialect: azure, base_url: "https://r.example", federated_token_file: /f, managed_identity: true',
+            "managed_identity: another way beside federated_token_file. Take one of them out",
+        ),
+        ("dialect: bedrock", "region: missing. It is required, such as eu-central-1"),
+        ("dialect: azure, api_key: k", "base_url: missing. It is required, such as https://host.example"),
+    ],
+)
+def test_settings_belong_together(tmp_path: Path, settings: str, told: str) -> None:
+    """A credential that is half written, or written in two ways, is refused, as is a setting that is needed."""
+    text = f"providers:\n  p: {{{settings}}}\nmodels: {{m: {{deployments: [{{provider: p, upstream_model: x}}]}}}}\n"
+    with pytest.raises(ConfigError) as caught:
+        load(written(tmp_path, text), {})
+    assert str(caught.value) == f"{tmp_path}/trunkline.yaml:2: providers.p.{told}"
+
+
+def test_an_empty_setting_is_not_written(tmp_path: Path) -> None:
+    """Settings that variables leave empty are as if they weren't there, so that one file serves several places."""
+    keys = 'access_key_id: "${A:-}", secret_access_key: "${B:-}", session_token: "${C:-}"'
+    text = f"""
+providers: {{p: {{dialect: bedrock, region: eu-central-1, {keys}}}}}
+models: {{m: {{deployments: [{{provider: p, upstream_model: x}}]}}}}
+"""
+    path = written(tmp_path, text)
+    assert build(load(path, {})).providers["p"].settings.keys() == {"region"}
+    assert build(load(path, {"A": "a", "B": "b"})).providers["p"].settings.keys() > {"access_key_id"}
 
 
 def test_dialects_are_those_that_are_spoken(tmp_path: Path) -> None:

@@ -15,13 +15,16 @@ from typing import Final, Self
 from trunkline_server.config import file, rules, schema
 from trunkline_server.config.interpolate import Interpolator
 from trunkline_server.config.listen import read_networks
-from trunkline_server.config.problems import ConfigError, Problem
+from trunkline_server.config.problems import ConfigError, Problem, Where
 
 DEFAULT_FILE: Final = Path("trunkline.yaml")
 BUILT_IN: Final = "default.yaml (built in)"
 
 MAX_JSON_CHARS: Final = 3 * 1024 * 1024
 """Of ASCII, of which a worker's line of 8 MiB holds two for each."""
+
+_DEPTH: Final = 3
+"""Of what lines are kept for: providers, their names, their keys."""
 
 _BUILT_IN_FILE: Final = Path(__file__).with_name("default.yaml")
 
@@ -39,10 +42,16 @@ class Document:
     config: schema.ConfigFile = field(repr=False)
     version: str
     """Twelve hex digits that change with every value, secrets included, and tell nothing of them."""
+    lines: Mapping[Where, int] = field(default_factory=dict, repr=False, compare=False)
+    """Where in the file providers and their keys stand. Stays with whoever read the file."""
 
     def __repr__(self) -> str:
         providers, models = len(self.config.providers), len(self.config.models)
         return f"Document({self.origin!r}, version {self.version}, {providers} providers, {models} models)"
+
+    def line(self, where: Where) -> int:
+        """The line of a provider's key, or of the provider where the key is not written; 0 where none is known."""
+        return self.lines.get(where) or self.lines.get(where[:2], 0)
 
     def to_json(self) -> str:
         """The whole of it, secrets included."""
@@ -94,6 +103,9 @@ def load(path: Path | None, environ: Mapping[str, str], *, named_by: str = "") -
         variables=tuple(sorted(interpolator.variables)),
         config=config,
         version=_version(config),
+        lines={
+            where: line for where, line in tree.lines.items() if where[:1] == ("providers",) and len(where) <= _DEPTH
+        },
     )
     if len(document.to_json()) > MAX_JSON_CHARS:
         message = f"more than {MAX_JSON_CHARS} characters once it is filled in and its aliases are unfolded"

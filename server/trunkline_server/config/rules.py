@@ -123,6 +123,8 @@ def _entry(tree: Tree, where: Where, kind: type[_Entry], value: Any) -> _Entry |
         message, mend = explain(error)
         if error["type"] == "extra_forbidden":
             message, mend = "unknown key", _known_key(kind, place)
+        elif error["type"] == "missing" and (like := _example(kind, place)):
+            mend += f", such as {like}"
         tree.report((*where, *place), message, mend)
     return entry
 
@@ -133,6 +135,12 @@ def _validated(kind: type[_Entry], value: Any) -> tuple[_Entry | None, list[Erro
         return kind.model_validate(value), []
     except ValidationError as error:
         return None, error.errors(include_url=False, include_input=False)
+
+
+def _example(kind: type[BaseModel], place: Where) -> str:
+    """What may be written for a key of an entry; empty if there is no example."""
+    known = kind.model_fields.get(str(place[0])) if len(place) == 1 else None
+    return str(known.examples[0]) if known and known.examples else ""
 
 
 def _known_key(kind: type[BaseModel], place: Where) -> str:
@@ -172,9 +180,24 @@ def _check_remote(tree: Tree, where: Where, entry: schema.RemoteEntry, allowed: 
             "a link-local or metadata address",
             "If you mean it, list it in TRUNKLINE_ALLOWED_ADDRESSES",
         )
+    _check_settings(tree, where, entry)
     for header in entry.account.auth_headers:
         if entry.api_key and entry.api_key.get_secret_value() and header in entry.headers:
             tree.report((*where, "api_key"), f"a second credential beside headers.{header}", "Take one of them out")
+
+
+def _check_settings(tree: Tree, where: Where, entry: schema.RemoteEntry) -> None:
+    """What settings mean to each other. One that a variable left empty is not written."""
+    written = {name for name, value in entry.settings.items() if value}
+    for setting in entry.account.settings:
+        if setting.name not in written:
+            continue
+        for name in setting.needs:
+            if name not in written:
+                tree.report((*where, name), f"missing beside {setting.name}", "They belong together")
+        for name in setting.instead_of:
+            if name in written:
+                tree.report((*where, setting.name), f"another way beside {name}", "Take one of them out")
 
 
 def _check_model(tree: Tree, where: Where, model: schema.ModelEntry) -> None:

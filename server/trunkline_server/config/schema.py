@@ -257,10 +257,12 @@ def _check_pattern(setting: Setting, text: str) -> str:
 def _entry_for(account: Account) -> type[RemoteEntry]:
     fields: dict[str, Any] = {"dialect": (Literal[account.dialect], ...)}
     if not account.base_url:
-        fields["base_url"] = (Annotated[str, AfterValidator(_check_base_url)], Field(repr=False))
+        own = Field(repr=False, examples=["https://host.example"])
+        fields["base_url"] = (Annotated[str, AfterValidator(_check_base_url)], own)
     for setting in account.settings:
         kind = _kind_of(setting)
-        fields[setting.name] = (kind, ...) if setting.required else (kind | None, None)
+        needed = Field(examples=[setting.example] if setting.example else None)
+        fields[setting.name] = (kind, needed) if setting.required else (kind | None, None)
     return create_model(f"{account.dialect}_entry", __base__=RemoteEntry, **fields)
 
 

@@ -31,6 +31,10 @@ class Setting:
     least: int = 0
     most: int = 1_000_000
     """Bounds of a number."""
+    needs: tuple[str, ...] = ()
+    """Other settings that have to be written where this one is, or it can't be used."""
+    instead_of: tuple[str, ...] = ()
+    """Other settings of which none may be written beside this one: each is a way of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

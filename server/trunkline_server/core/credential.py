@@ -44,21 +44,26 @@ GOOGLE_SETTINGS: Final = (
     Setting(name="impersonate", example="gateway@project.iam.gserviceaccount.com"),
     Setting(name="quota_project"),
 )
+_APPLICATION: Final = ("tenant_id", "client_id")
 ENTRA_SETTINGS: Final = (
     Setting(name="tenant_id"),
     Setting(name="client_id"),
-    Setting(name="client_secret", kind="secret"),
-    Setting(name="client_certificate_file", kind="path"),
-    Setting(name="federated_token_file", kind="path"),
-    Setting(name="managed_identity", kind="truth"),
+    Setting(name="client_secret", kind="secret", needs=_APPLICATION),
+    Setting(name="client_certificate_file", kind="path", needs=_APPLICATION, instead_of=("client_secret",)),
+    Setting(name="federated_token_file", kind="path", instead_of=("client_secret", "client_certificate_file")),
+    Setting(
+        name="managed_identity",
+        kind="truth",
+        instead_of=("client_secret", "client_certificate_file", "federated_token_file"),
+    ),
     Setting(name="authority_host", example="https://login.microsoftonline.us"),
     Setting(name="scope", example="https://ai.azure.com/.default"),
 )
 AWS_SETTINGS: Final = (
     Setting(name="region", required=True, pattern=r"[a-z0-9-]+", example="eu-central-1"),
-    Setting(name="access_key_id", kind="secret"),
-    Setting(name="secret_access_key", kind="secret"),
-    Setting(name="session_token", kind="secret"),
+    Setting(name="access_key_id", kind="secret", needs=("secret_access_key",)),
+    Setting(name="secret_access_key", kind="secret", needs=("access_key_id",)),
+    Setting(name="session_token", kind="secret", needs=("access_key_id",)),
     Setting(name="profile"),
     Setting(
         name="role_arn", pattern=r"arn:[a-z0-9-]+:iam::[0-9]{12}:role/.+", example="arn:aws:iam::123456789012:role/r"

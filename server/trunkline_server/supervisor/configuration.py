@@ -132,8 +132,9 @@ class Configuration:
     def _warn(self) -> None:
         """Tells the doubts about what is in effect that the one before did not raise too."""
         found = doubts(self._settings, self.document, build(self.document), self._environ)
+        told = {(doubt.key, doubt.message) for doubt in self._doubts}  # wherever it stands in the file now
         for doubt in found:
-            if doubt not in self._doubts:
+            if (doubt.key, doubt.message) not in told:
                 logger.warning("{}", doubt)
         self._doubts = found
 
