@@ -114,6 +114,19 @@ def test_a_cut_answer_is_told_on_stderr(gateway):
     assert "bound on output tokens" in result.stderr
 
 
+def test_what_a_provider_says_of_the_end_is_told(gateway):
+    """The provider's words for an ending stand in the remark, and beside the runs of its tools in the JSON."""
+    events = fake.events("Hel")
+    finished = events[-1].finished
+    finished.finish_reason, finished.finish_detail = v1.FINISH_REASON_REFUSAL, "cyber: It could harm."
+    finished.usage.provider_tool_calls.add(tool="web_search", calls=2)
+    gateway.on_stream = fake.play(fake.messages(events))
+    assert ": cyber: It could harm.; " in run("complete", "Hi").stderr
+    answer = json.loads(run("complete", "Hi", "--json").stdout)
+    assert answer["finish_detail"] == "cyber: It could harm."
+    assert answer["usage"]["provider_tool_calls"] == {"web_search": 2}
+
+
 @pytest.mark.parametrize(("words", "stdin"), [(["complete", "Hi"], ""), (["chat"], "Hi\n")])
 def test_what_a_model_did_not_get_is_told_on_stderr(gateway, words, stdin):
     """Parts of the request that the deployment could not take are named beside the answer, and in its JSON."""

@@ -51,7 +51,7 @@ def whole() -> v1.CompleteRequest:
                     text(),
                     media(mime_type="image/svg+xml; charset=utf-8", data=b"<", detail=v1.MEDIA_DETAIL_HIGH),
                     media(uri="https://host.example/cat.png"),
-                    media(file_id="file-1"),
+                    media(file_id="file-1", citations=False, context="c" * 4096),
                     v1.Block(provider_opaque=v1.ProviderOpaque(type="t", data=b"\xff")),
                 ],
             ),
@@ -162,6 +162,7 @@ SPOILED: list[tuple[Spoil, str]] = [
     (blocks_of(USER, media(data=b"x", mime_type="image/p\nng")), "messages[2].blocks[0].media.mime_type"),
     (blocks_of(USER, media(uri="u", mime_type="a/b/c")), "messages[2].blocks[0].media.mime_type"),
     (blocks_of(USER, media(uri="u", detail=9)), "messages[2].blocks[0].media.detail"),
+    (blocks_of(USER, media(uri="u", context="ä" * 2049)), "messages[2].blocks[0].media.context"),
     (
         blocks_of(USER, v1.Block(text=v1.Text(), cache_mark=v1.CacheMark(ttl=Duration()))),
         "messages[2].blocks[0].cache_mark.ttl",

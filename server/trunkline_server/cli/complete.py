@@ -98,7 +98,8 @@ def _print(stream: "trunkline.Stream") -> None:
     note_left_out(answer)
     ending = _ENDINGS.get(answer.finish_reason)
     if ending:
-        note(f"({ending}; {tokens(answer.usage)})")
+        detail = answer.response.finished.finish_detail
+        note(f"({ending}{f': {detail}' if detail else ''}; {tokens(answer.usage)})")
 
 
 def _as_dict(answer: "trunkline.Completion") -> dict[str, Any]:
@@ -108,6 +109,7 @@ def _as_dict(answer: "trunkline.Completion") -> dict[str, Any]:
         "reasoning": answer.reasoning,
         "finish_reason": word(v1.FinishReason, answer.finish_reason),
         "native_finish_reason": finished.native_finish_reason,
+        "finish_detail": finished.finish_detail,
         "model": finished.model,
         "served_model": finished.served_model,
         "provider": started.provider,

@@ -175,7 +175,10 @@ def usage_as_dict(usage: v1.Usage) -> dict[str, Any]:
     """The numbers that are known, by the names of the contract, and how they are known."""
     numbers = {field.name: value for field, value in usage.ListFields() if field.cpp_type == field.CPPTYPE_INT64}
     sources = {name: word(v1.UsageSource, getattr(usage, name)) for name in ("input_source", "output_source")}
-    return numbers | {name: source for name, source in sources.items() if source != "UNSPECIFIED"}
+    numbers |= {name: source for name, source in sources.items() if source != "UNSPECIFIED"}
+    if usage.provider_tool_calls:
+        numbers["provider_tool_calls"] = {ran.tool: ran.calls for ran in usage.provider_tool_calls}
+    return numbers
 
 
 def tokens(usage: v1.Usage) -> str:

@@ -10,10 +10,12 @@ import msgspec
 from trunkline import v1
 from trunkline_server.core.errors import UpstreamMalformed
 from trunkline_server.providers.counts import count_of
+from trunkline_server.providers.details import detail_of
 from trunkline_server.providers.offsets import TextOffsets
 from trunkline_server.providers.openai.quirks import Quirks
 from trunkline_server.providers.openai.thoughts import Thought, thought_of
 from trunkline_server.providers.openai.wire import Answer, Choice, Message, Token, ToolCall
+from trunkline_server.providers.toolcalls import add_tool_calls
 
 __all__ = [
     "arguments_of",
@@ -131,6 +133,7 @@ def usage_of(
     thought = usage.reasoning_output_tokens
     if thought and usage.HasField("output_tokens") and _reasons_outside(usage, wire, quirks):
         usage.output_tokens = min(usage.output_tokens + thought, MAX_COUNT)
+    add_tool_calls(usage, wire)
     return usage if usage.ListFields() else None
 
 
@@ -177,7 +180,7 @@ def _add_details(usage: v1.Usage, wire: dict[str, Any]) -> None:
 
 
 def ending_of(choice: Choice, quirks: Quirks, *, refused: bool, called: bool) -> v1.Finished:
-    """Finish reasons and matched stop.
+    """Finish reasons, matched stop, and what a filter found or the provider behind this one says.
 
     "stop" says only that the model ended; the answer itself says whether it declined or wants tools run. A forced
     tool call ends in "stop" too.
@@ -192,7 +195,21 @@ def ending_of(choice: Choice, quirks: Quirks, *, refused: bool, called: bool) ->
             reason = v1.FINISH_REASON_TOOL_CALLS
         elif matched:
             reason = v1.FINISH_REASON_STOP_SEQUENCE
-    return v1.Finished(finish_reason=reason, native_finish_reason=native[:_MAX_WORD], matched_stop=matched)
+    made = v1.Finished(finish_reason=reason, native_finish_reason=native[:_MAX_WORD], matched_stop=matched)
+    behind = choice.native_finish_reason
+    if reason == v1.FINISH_REASON_CONTENT_FILTER or (isinstance(behind, str) and behind.lower() != native.lower()):
+        made.finish_detail = detail_of(_filtered(choice.content_filter_results), behind)
+    return made
+
+
+def _filtered(found: Any) -> str:
+    """The categories that an answer was filtered for, and how grave each was: "violence (medium)"."""
+    told = []
+    for category, result in found.items() if isinstance(found, dict) else ():
+        if isinstance(result, dict) and result.get("filtered") is True:
+            severity = result.get("severity")
+            told.append(f"{category} ({severity})" if isinstance(severity, str) else category)
+    return ", ".join(told)
 
 
 def _twins_reason(native: str, quirks: Quirks) -> "v1.FinishReason.ValueType":

@@ -124,6 +124,10 @@ class Choice(msgspec.Struct, gc=False):
     """SGLang: the same."""
     stopping_word: Any = None
     """llama.cpp: the stop sequence that was met, or an empty text."""
+    native_finish_reason: Any = None
+    """OpenRouter: what the provider behind it says."""
+    content_filter_results: Any = None
+    """Azure: what its filter found, by category."""
     usage: Any = None
     """Moonshot: usage within the last choice."""
     error: Any = None
