@@ -282,6 +282,34 @@ def test_other_providers_signatures_stay_home() -> None:
     assert len(body(said(*blocks))["input"]) == 3
 
 
+SEALED = b'{"id":"rs","type":"reasoning","summary":[],"encrypted_content":"gAAA"}'
+COMPACTED = b'{"id":"cmp","type":"compaction","encrypted_content":"gAAA"}'
+OPEN = b'{"id":"rs","type":"reasoning","summary":[],"content":[{"type":"reasoning_text","text":"Hm."}]}'
+
+
+def test_what_is_sealed_goes_to_the_account_that_sealed_it() -> None:
+    """A thought that only its own account can open stays behind at others, which would refuse the call for it."""
+    elsewhere = v1.Origin(provider="azure", model="gpt", format="openai-responses")
+    for origin, taken in ((ORIGIN, 3), (elsewhere, 1)):
+        request = said(
+            v1.Block(reasoning=v1.Reasoning(opaque=SEALED), origin=origin),
+            v1.Block(provider_opaque=v1.ProviderOpaque(type="compaction", data=COMPACTED), origin=origin),
+            v1.Block(reasoning=v1.Reasoning(opaque=OPEN), origin=origin),
+        )
+        made = body(request)["input"][1:]
+        assert made == [json.loads(each) for each in (SEALED, COMPACTED, OPEN)[-taken:]]
+    assert left_out(request) == ("messages[1].blocks[0].reasoning", "messages[1].blocks[1].provider_opaque")
+
+
+@pytest.mark.parametrize("more", [{}, {"encrypted_content": None}, {"encrypted_content": ""}, {"content": []}], ids=str)
+def test_bare_names_of_thoughts_stay_behind(more: dict[str, Any]) -> None:
+    """A thought without its sealed form is a name of what is stored nowhere, and would be looked for in vain."""
+    bare = {"id": "rs", "type": "reasoning", "summary": [{"type": "summary_text", "text": "Hm."}], **more}
+    request = said(v1.Block(reasoning=v1.Reasoning(opaque=json.dumps(bare).encode())))
+    assert body(request)["input"] == body(asking())["input"]
+    assert left_out(request) == ("messages[1].blocks[0].reasoning",)
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     identity=st.text(min_size=1, max_size=256),
@@ -293,7 +321,7 @@ def test_items_survive(identity: str, words: str, thoughts: list[str], more: dic
     """What the provider sent goes back as it was, whatever members it has; ids of calls fit the wire on both ends."""
     summary = [{"type": "summary_text", "text": text} for text in thoughts]
     items = [
-        {**more, "id": "rs", "type": "reasoning", "summary": summary},
+        {**more, "id": "rs", "type": "reasoning", "summary": summary, "encrypted_content": "sealed"},
         {**more, "id": "msg", "type": "message", "role": "assistant", "content": [_text(words), _text("b")]},
         {**more, "id": "fc", "type": "function_call", "call_id": identity, "name": "f", "arguments": words or "{}"},
         {**more, "id": "ct", "type": "custom_tool_call", "call_id": identity + "2", "name": "g", "input": words},

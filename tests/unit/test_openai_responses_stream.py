@@ -157,6 +157,33 @@ def test_parts_of_thoughts() -> None:
     assert (made.message.blocks[0].reasoning.summary, made.message.blocks[0].reasoning.text) == ("ab\n\nc", "de\n\nf")
 
 
+@pytest.mark.parametrize("early", [None, ""])
+@pytest.mark.parametrize("last", [[THOUGHT, CALL], [CALL, THOUGHT], []])
+def test_thoughts_that_are_sealed_late(early: str | None, last: list[dict[str, Any]]) -> None:
+    """A thought that is done without its sealed form gets it from the last event, or is whole without it."""
+    bare = {**THOUGHT, "encrypted_content": early}
+    made = whole(
+        START,
+        event("output_item.added", output_index=0, item=bare),
+        event("output_item.done", output_index=0, item=bare),
+        event("output_item.done", output_index=1, item=CALL),
+        completed(*last),
+    )
+    thought, call = made.message.blocks
+    assert json.loads(thought.reasoning.opaque) == (THOUGHT if last else bare)
+    assert call == unary(THOUGHT, CALL).message.blocks[1]
+
+
+def test_late_thoughts_hold_up_no_text() -> None:
+    """While a thought waits for its sealed form, what comes behind it is told at once."""
+    said = event("output_text.delta", output_index=1, content_index=0, delta="Pa")
+    events, error = decoded(
+        START, event("output_item.done", output_index=0, item={**THOUGHT, "encrypted_content": None}), said
+    )
+    assert isinstance(error, UpstreamBroken)
+    assert events[-1].block_delta == v1.BlockDelta(index=1, text="Pa")
+
+
 def test_text_never_comes_twice() -> None:
     """A last event that does not fit what came adds nothing to it."""
     made = whole(
@@ -292,6 +319,8 @@ def test_usage_of_a_failed_answer() -> None:
         ("rate_limit_exceeded", UpstreamRateLimited),
         ("insufficient_quota", UpstreamQuotaExhausted),
         ("engine_overloaded", UpstreamOverloaded),
+        ("server_is_overloaded", UpstreamOverloaded),
+        ("slow_down", UpstreamOverloaded),
         ("invalid_prompt", UpstreamContentPolicy),
         ("bio_policy", UpstreamContentPolicy),
         ("invalid_image_url", UpstreamRejected),

@@ -1,12 +1,19 @@
 """What a failure of the Responses API means: as in chat completions, and by codes of its own.
 
-Source of the codes: the type ResponseError of the `openai` package, 3.54.
+Source of the codes: the type ResponseError of the `openai` package, 3.54; of those for overload, which it lacks, the
+source of OpenAI's own client, Codex.
 """
 
 from collections.abc import Mapping
 from typing import Final
 
-from trunkline_server.core.errors import UpstreamContentPolicy, UpstreamError, UpstreamFailed, UpstreamRejected
+from trunkline_server.core.errors import (
+    UpstreamContentPolicy,
+    UpstreamError,
+    UpstreamFailed,
+    UpstreamOverloaded,
+    UpstreamRejected,
+)
 from trunkline_server.providers.failure import failure
 from trunkline_server.providers.openai import errors as chat
 
@@ -31,6 +38,8 @@ _BY_CODE: Final[Mapping[str, type[UpstreamError]]] = {
     "invalid_image_url": UpstreamRejected,
     "invalid_prompt": UpstreamContentPolicy,  # prompts that the usage policy forbids
     "misalignment_policy_violation": UpstreamContentPolicy,
+    "server_is_overloaded": UpstreamOverloaded,
+    "slow_down": UpstreamOverloaded,
     "unsupported_image_media_type": UpstreamRejected,
     "vector_store_timeout": UpstreamFailed,
 }

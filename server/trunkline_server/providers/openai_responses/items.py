@@ -5,7 +5,10 @@
 2. What this format's providers made (thoughts, signatures, items of their own tools, citations) goes back as it came,
    in order; pieces.py says what stands where. It is checked to be one JSON object of its kind: anything else could
    write into the request what callers may not.
-3. What has no form is refused, naming the field, or left out and named. Nothing vanishes silently.
+3. What is sealed goes to the account that sealed it, since no other can open it, and would refuse the whole call
+   (https://github.com/openai/codex/issues/3573). A thought that only names what would be stored stays behind as well:
+   nothing is stored (https://github.com/vercel/ai/issues/7543).
+4. What has no form is refused, naming the field, or left out and named. Nothing vanishes silently.
 
 Text that has no signature of this format goes as a plain message, one for each block: the form with parts wants the id
 of an item that there never was.
@@ -21,6 +24,7 @@ from trunkline import v1
 from trunkline_server.providers.jsontext import embedded
 from trunkline_server.providers.openai_responses.media import media_part
 from trunkline_server.providers.openai_responses.pieces import CALLS
+from trunkline_server.providers.openai_responses.wire import is_filled
 from trunkline_server.providers.refusal import missing
 from trunkline_server.providers.toolids import fitting_id
 
@@ -30,6 +34,8 @@ _FORMAT: Final = "openai-responses"
 _CALL_ID: Final = re.compile(r".{1,64}", re.DOTALL)
 """OpenAI's specification: FunctionCallOutputItemParam.call_id."""
 _HALF_AN_HOUR_S: Final = 1800
+_NAMING: Final = frozenset({"type", "id", "status", "summary"})
+"""Members of a thought that name it, or tell people of it. The thought itself is in others."""
 
 _OBJECT: Final[msgspec.json.Decoder[dict[str, Any]]] = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _WORD: Final = msgspec.json.Decoder(str)
@@ -49,7 +55,7 @@ class Items:
     def __init__(self, dialect: str, provider: str, *, breakpoints: bool, custom_tools: frozenset[str]) -> None:
         self._dialect = dialect
         self._provider = provider
-        """Files go to their own provider only."""
+        """Files and what is sealed go to their own provider only."""
         self._breakpoints = breakpoints
         self._custom_tools = custom_tools
         """Names of tools whose calls carry free text instead of arguments."""
@@ -196,8 +202,12 @@ class Items:
         if block.origin.format != _FORMAT or not data:
             self._leave_out(at, block)
             return
-        if _word(_members(data, at, "reasoning.opaque").get("type")) != "reasoning":
+        members = _members(data, at, "reasoning.opaque")
+        if _word(members.get("type")) != "reasoning":
             raise _foreign(at, "reasoning.opaque")
+        if self._sealed_elsewhere(block, members) or not _holds_thought(members):
+            self._leave_out(at, block)
+            return
         self._envelope(at, block, None)
         self._add(embedded(data))
 
@@ -206,18 +216,26 @@ class Items:
             self._leave_out(at, block)
             return
         opaque = block.provider_opaque
-        kind = _word(_members(opaque.data, at, "provider_opaque.data").get("type"))
+        members = _members(opaque.data, at, "provider_opaque.data")
+        kind = _word(members.get("type"))
         if not kind or kind != opaque.type:
             text = "it is not the type that the data has; send both back as they came"
             raise missing(f"{_path(at)}.provider_opaque.type", text)
         if kind == "item_reference":
             text = "nothing is stored at the provider that could be referred to; send the item"
             raise missing(f"{_path(at)}.provider_opaque.type", text)
+        if self._sealed_elsewhere(block, members):
+            self._leave_out(at, block)
+            return
         self._hung(at, block)
         if block.signature:  # a part of a message, of a kind that has no block of its own
             self._into_message(at, block.signature, embedded(opaque.data))
         else:
             self._add(embedded(opaque.data))
+
+    def _sealed_elsewhere(self, block: v1.Block, members: dict[str, Any]) -> bool:
+        maker = block.origin.provider
+        return bool(maker) and maker != self._provider and is_filled(members.get("encrypted_content"))
 
     def _call(self, at: _At, block: v1.Block) -> None:
         call = block.tool_call
@@ -314,6 +332,10 @@ def _word(raw: msgspec.Raw | None) -> str:
         return _WORD.decode(raw) if raw is not None else ""
     except msgspec.DecodeError:
         return ""
+
+
+def _holds_thought(members: dict[str, Any]) -> bool:
+    return any(is_filled(raw) for name, raw in members.items() if name not in _NAMING)
 
 
 def _foreign(at: _At, field: str) -> Exception:

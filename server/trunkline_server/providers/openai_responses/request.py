@@ -156,6 +156,8 @@ def _add_reasoning(body: dict[str, Any], reasoning: v1.ReasoningConfig, can: Cap
     wire: dict[str, Any] = {}
     if effort := _EFFORTS.get(reasoning.effort):
         wire["effort"] = can.nearest_effort(effort) or effort
+        if wire["effort"] != effort and can.reasoning is not False:
+            left_out.append("reasoning.effort")
     if summary := _SUMMARIES.get(reasoning.summary):
         wire["summary"] = summary
     if can.reasoning is False:  # it would refuse the call for them

@@ -11,6 +11,9 @@ Signatures, citations and opaque bytes come only in an item that is done, so blo
     added --first piece--> started --piece--> started --done--> stopped
     added --done--> started and stopped at once
 
+A thought that is done without what it was asked for, its sealed form, waits for the last event: Azure tells of it only
+there (https://github.com/earendil-works/pi/pull/4256).
+
 Items are numbered by output_index; servers that leave it out are followed by item_id, and else by their order.
 """
 
@@ -52,6 +55,7 @@ from trunkline_server.providers.openai_responses.wire import (
     decode_parts,
     decode_response_object,
     decode_tokens,
+    is_filled,
     is_set,
 )
 
@@ -77,7 +81,7 @@ class _TextPart:
 class _Growing:
     """An output item as its pieces come."""
 
-    __slots__ = ("block", "call_id", "done", "id", "index", "kind", "name", "parts", "said", "sent", "waits")
+    __slots__ = ("block", "call_id", "done", "id", "index", "kind", "late", "name", "parts", "said", "sent", "waits")
 
     def __init__(self, index: int, kind: str) -> None:
         self.index = index
@@ -96,6 +100,8 @@ class _Growing:
         self.waits = True
         """Whether it is among those that have no block."""
         self.done = False
+        self.late: tuple[Item, bytes] | None = None
+        """The item as it was told of when it was done, while more of it may come with the last event."""
 
 
 class ResponsesStreamDecoder(AnswerDecoder):
@@ -103,6 +109,8 @@ class ResponsesStreamDecoder(AnswerDecoder):
 
     def __init__(self, deployment: Deployment, format_: str) -> None:
         super().__init__(SseFraming(MAX_EVENT_BYTES), AnswerEvents(deployment, format_))
+        self._seals = bool(deployment.provider.settings.get("encrypted_reasoning", True))
+        """Whether thoughts were asked for in their sealed form."""
         self._response_id = ""
         self._model = ""
         self._usage: Any = None
@@ -345,7 +353,15 @@ class ResponsesStreamDecoder(AnswerDecoder):
             return
         item, data = decode_item(event.item)
         kind = item.type if isinstance(item.type, str) else ""
-        self._complete(self._done_one(event, item, kind), item, data)
+        growing = self._done_one(event, item, kind)
+        if kind == "reasoning" == growing.kind and self._seals and not _is_whole(item):
+            self._wait(growing, item, data)
+        else:
+            self._complete(growing, item, data)
+
+    def _wait(self, growing: _Growing, item: Item, data: bytes) -> None:
+        if growing.late is not None or not growing.done:
+            growing.late, growing.done = (item, data), True
 
     def _done_one(self, event: Event, item: Item, kind: str) -> _Growing:
         index = _index(event.output_index)
@@ -358,8 +374,9 @@ class ResponsesStreamDecoder(AnswerDecoder):
 
     def _complete(self, growing: _Growing, item: Item, data: bytes) -> None:
         """Write what was not streamed of an item, and stop its blocks."""
-        if growing.done:
+        if growing.done and growing.late is None:
             return
+        growing.late = None
         kind = item.type if isinstance(item.type, str) else ""
         if growing.kind != kind:
             raise UpstreamMalformed("the provider sent an item that changed its kind")
@@ -439,18 +456,23 @@ class ResponsesStreamDecoder(AnswerDecoder):
         is_same = True
         for growing in self._items.values():
             place = _place_of(growing, rest, taken)
-            if place is None:
-                is_same = False
-                continue
-            taken.add(place)
-            if not growing.done:
+            if place is not None:
+                taken.add(place)
                 self._complete(growing, *rest[place])
+                continue
+            is_same = False
+            if growing.late is not None:
+                self._complete(growing, *growing.late)
         if is_same:
             for place, (item, data) in enumerate(rest):
                 if place not in taken:
                     kind = item.type if isinstance(item.type, str) else ""
                     self._complete(self._new(_unused(self._items), kind), item, data)
         self._kinds.update(growing.kind for growing in self._items.values())
+
+
+def _is_whole(item: Item) -> bool:
+    return is_filled(item.encrypted_content) or is_filled(item.content)
 
 
 def _place_of(growing: _Growing, rest: list[tuple[Item, bytes]], taken: set[int]) -> int | None:

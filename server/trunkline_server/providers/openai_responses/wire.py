@@ -27,6 +27,7 @@ __all__ = [
     "decode_parts",
     "decode_response_object",
     "decode_tokens",
+    "is_filled",
     "is_set",
 ]
 
@@ -57,6 +58,7 @@ class Item(msgspec.Struct, gc=False):
     input: Any = None
     content: msgspec.Raw = msgspec.Raw()
     summary: msgspec.Raw = msgspec.Raw()
+    encrypted_content: msgspec.Raw = msgspec.Raw()
 
 
 class Part(msgspec.Struct, gc=False):
@@ -94,6 +96,11 @@ _Shape = TypeVar("_Shape")
 def is_set(raw: msgspec.Raw) -> bool:
     """Whether a member is there and not null."""
     return bytes(raw) not in (b"", b"null")
+
+
+def is_filled(raw: msgspec.Raw | None) -> bool:
+    """Whether a member is there and holds something."""
+    return raw is not None and bytes(raw) not in (b"", b"null", b'""', b"[]")
 
 
 def decode_event(payload: bytes) -> Event:
