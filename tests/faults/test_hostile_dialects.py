@@ -1,15 +1,18 @@
 """Callers and providers that mean harm, in all dialects: none holds the loop, writes what it may not, or sees a key."""
 
 import asyncio
+import gzip
 from collections.abc import Callable
 from typing import Any, Final
 
 import grpc
 import pytest
+from google.rpc import error_details_pb2
 
 from tests.fakes import provider as fake
-from tests.running import KEY, completion, reason, running
+from tests.running import KEY, completion, detail, reason, running
 from trunkline import v1
+from trunkline_server.routing import router
 
 SPEAKERS: Final[dict[str, Callable[[str], dict[str, Any]]]] = {
     "openai": lambda url: {"base_url": f"{url}/v1", "api_key": KEY},
@@ -136,6 +139,65 @@ async def test_no_spelling_lets_callers_choose_what_the_gateway_chooses(provider
             request = v1.CompleteRequest(model=dialect, messages=[said], provider_options=options)
             assert await failure(channel, request) == "PROVIDER_OPTION_REFUSED", member
     assert not provider.requests
+
+
+def openai_end() -> list[dict[str, Any]]:
+    said = {"index": 0, "delta": {"content": "Hi"}}
+    return [
+        {"id": "x", "choices": [said]},
+        {"id": "x", "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]},
+    ]
+
+
+def anthropic_end() -> list[dict[str, Any]]:
+    return [
+        {"type": "message_start", "message": {"id": "x", "model": "m", "usage": {"input_tokens": 1}}},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": "Hi"}},
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 1}},
+    ]
+
+
+def gemini_end() -> list[dict[str, Any]]:
+    return [{"candidates": [{"content": {"parts": [{"text": "Hi"}]}, "finishReason": "STOP"}]}]
+
+
+@pytest.mark.parametrize(
+    ("dialect", "frames"), [("openai", openai_end()), ("anthropic", anthropic_end()), ("gemini", gemini_end())]
+)
+async def test_a_whole_answer_is_not_held_back_by_signs_of_life(provider, dialect, frames, monkeypatch):
+    """A proxy that keeps the stream alive after the finish reason would hold the answer to the caller's deadline."""
+    monkeypatch.setattr(router, "ENDING_S", 0.2)
+
+    async def lives_on(request: fake.SeenRequest, send: fake.Reply) -> None:
+        await send.head()
+        for frame in frames:
+            await send.chunk(fake.sse(frame))
+        while True:
+            await asyncio.sleep(0.05)
+            await send.chunk(b": still here\n\n")
+
+    provider.script = lives_on
+    request = v1.CompleteRequest(model=dialect, messages=[turn(v1.ROLE_USER, text("Go."))])
+    async with running(document(provider.base_url)) as gateway, gateway.channel() as channel:
+        call = completion(channel).StreamComplete(request, timeout=5)
+        events = [event async for message in call for event in message.events]
+        await asyncio.wait_for((await provider.seen(1)).closed.wait(), 5)
+    assert events[-1].finished.finish_reason == v1.FINISH_REASON_STOP
+
+
+@pytest.mark.parametrize("dialect", SPEAKERS)
+async def test_a_limit_is_heeded_though_a_proxy_packed_its_words(provider, dialect):
+    """Whoever is to be left alone for a while is asked once, and the caller learns for how long."""
+    words = gzip.compress(b'{"error": {"message": "slow down"}}')
+    provider.script = fake.status(429, words, {"content-encoding": "gzip", "retry-after": "7"})
+    request = v1.CompleteRequest(model=dialect, messages=[turn(v1.ROLE_USER, text("Go."))])
+    async with running(document(provider.base_url)) as gateway, gateway.channel() as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await completion(channel).Complete(request, timeout=20)
+    assert reason(caught.value) == "UPSTREAM_RATE_LIMITED"
+    assert detail(caught.value, error_details_pb2.RetryInfo).retry_delay.seconds == 7
+    assert len(provider.requests) == 1
 
 
 async def failure(channel: grpc.aio.Channel, request: v1.CompleteRequest) -> str:

@@ -112,10 +112,11 @@ class Router:
         """What a response's bytes decode to: all that waited since the last batch together, up to Finished."""
         idle_s, silent_until = self._idle_s(request), math.inf
         held: list[v1.StreamEvent] = []
-        has_content = False
+        has_content = is_ending = False
         while True:
             events = await self._events(response, decoder, until, silent_until)
-            if decoder.ending:
+            if decoder.ending and (events or not is_ending):  # signs of life alone must not hold back a whole answer
+                is_ending = True
                 until, silent_until = math.inf, self._clock() + min(idle_s, ENDING_S)
             if not has_content:
                 held += events

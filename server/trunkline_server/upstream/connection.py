@@ -45,6 +45,7 @@ JOIN_BELOW = 64 * 1024
 
 CONTINUE, SWITCHING_PROTOCOLS, OK = 100, 101, 200
 BODILESS = frozenset({204, 304})
+_SUCCESSES = range(200, 300)
 
 
 class State(enum.Enum):
@@ -350,7 +351,8 @@ class Connection(asyncio.BufferedProtocol):
         self._keep_alive = self._parser.should_keep_alive()
         if self.headers.get("transfer-encoding", "chunked").lower() != "chunked":
             self._fail(UpstreamMalformed("the provider's answer has a transfer encoding that was not asked for"))
-        elif self.headers.get("content-encoding", "identity").lower() != "identity":
+        elif status in _SUCCESSES and self.headers.get("content-encoding", "identity").lower() != "identity":
+            # Of a failure status and headers say enough: what a proxy packed is still a 429, to be left alone.
             self._fail(UpstreamMalformed("the provider's answer has a content encoding that was not asked for"))
         else:
             framed = "transfer-encoding" in self.headers or "content-length" in self.headers
