@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from trunkline import v1
+from trunkline_server.core.capability import Capability
 from trunkline_server.core.deployment import Deployment, Provider
 from trunkline_server.core.dialect import CountingMissing
 from trunkline_server.core.errors import (
@@ -110,6 +111,24 @@ def test_vectors(version: str, target: str) -> None:
     headers = dict(made.headers)
     assert headers["api-key"] == KEY
     assert "authorization" not in headers
+
+
+@pytest.mark.parametrize(
+    ("version", "capability", "taken"),
+    [
+        ("v1", None, True),
+        ("v1", Capability(prompt_cache=("automatic", "key")), True),
+        ("v1", Capability(prompt_cache=("automatic",)), False),
+        ("2024-10-21", None, False),
+    ],
+)
+def test_cache_keys(version: str, capability: Capability | None, taken: bool) -> None:
+    """A cache key is left out where it would be refused: by dated versions, and by models that know none."""
+    where = replace(deployment("azure", api_version=version), capability=capability)
+    request = v1.CompleteRequest(model="small", messages=ASKED.messages, cache=v1.CacheConfig(key="us"))
+    made = DIALECTS["azure"].encode(request, where, stream=False)
+    assert json.loads(made.body).get("prompt_cache_key") == ("us" if taken else None)
+    assert made.left_out == (() if taken else ("cache.key",))
 
 
 def test_azure_does_not_count() -> None:

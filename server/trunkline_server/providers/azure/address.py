@@ -11,7 +11,7 @@ from trunkline_server.core.deployment import Deployment, Provider
 from trunkline_server.core.http import HttpRequest
 from trunkline_server.providers.headers import request_headers
 
-__all__ = ["V1", "at_azure", "key_header", "path_of"]
+__all__ = ["V1", "at_azure", "is_dated", "key_header", "path_of"]
 
 V1: Final = "v1"
 
@@ -33,10 +33,15 @@ def path_of(provider: Provider, operation: str, deployment: str = "") -> str:
     """
     root = provider.base_path.removesuffix("/v1").removesuffix("/openai")
     version = _version(provider)
-    if not version[0].isdigit():
+    if not is_dated(provider):
         return f"{root}/openai/v1{operation}" + ("" if version == V1 else f"?api-version={version}")
     place = f"/deployments/{quote(deployment, safe='')}" if deployment else ""
     return f"{root}/openai{place}{operation}?api-version={version}"
+
+
+def is_dated(provider: Provider) -> bool:
+    """Whether an older API is asked, whose versions are dates."""
+    return _version(provider)[0].isdigit()
 
 
 def key_header(provider: Provider) -> dict[str, str]:
