@@ -56,6 +56,8 @@ def asking(*blocks: v1.Block, **more: Any) -> v1.CompleteRequest:
         ("anthropic/claude-opus-5", "/publishers/anthropic/models/claude-opus-5:rawPredict"),
         ("meta/llama-4-maverick-17b-128e-instruct-maas", "/endpoints/openapi/chat/completions"),
         ("publishers/qwen/models/qwen3-maas", "/endpoints/openapi/chat/completions"),
+        ("mistralai/mistral-medium-3", "/publishers/mistralai/models/mistral-medium-3:rawPredict"),
+        ("codestral-2", "/publishers/mistralai/models/codestral-2:rawPredict"),
         ("a?b#c", "/publishers/google/models/a%3Fb%23c:generateContent"),
     ],
 )
@@ -80,7 +82,7 @@ def test_hosts(location: str, host: str) -> None:
     assert base_url({"location": location}) == f"https://{host}/v1"
 
 
-@pytest.mark.parametrize("model", ["gemini-3.5-flash", "claude-opus-5", "meta/llama-4"])
+@pytest.mark.parametrize("model", ["gemini-3.5-flash", "claude-opus-5", "meta/llama-4", "mistralai/codestral-2"])
 def test_key(model: str) -> None:
     """A fixed key stands in Google's own header, and without one no credential is sent: it is presented later."""
     headers = dict(VERTEX.encode(asking(), deployed(model, credential="AQ.key"), stream=True).headers)
@@ -99,6 +101,23 @@ def test_open_models_speak_chat() -> None:
     response = VERTEX.decode(json.dumps(answer).encode(), deployment)
     assert response.message.blocks[0].text.text == "Hi."
     assert response.message.blocks[0].origin.format == "openai"
+
+
+def test_mistral_is_asked_as_by_itself() -> None:
+    """Mistral's models are asked as Mistral is, by their own names, with what they don't take here refused."""
+    deployment = deployed("publishers/mistralai/models/mistral-medium-3")
+    made = VERTEX.encode(asking(seed=7), deployment, stream=True)
+    assert made.target == f"{HERE}/publishers/mistralai/models/mistral-medium-3:streamRawPredict"
+    body = json.loads(made.body)
+    assert (body["model"], body["random_seed"], body["stream"]) == ("mistral-medium-3", 7, True)
+    assert "stream_options" not in body
+    document = v1.Block(media=v1.Media(mime_type="application/pdf", data=b"%PDF"))
+    with pytest.raises(CapabilityMissing):
+        VERTEX.encode(asking(document), deployment, stream=False)
+    message = {"role": "assistant", "content": [{"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]}]}
+    answer = {"id": "x", "model": "mistral-medium-3", "choices": [{"message": message, "finish_reason": "stop"}]}
+    (block,) = VERTEX.decode(json.dumps(answer).encode(), deployment).message.blocks
+    assert (block.reasoning.text, block.origin.format) == ("Hm.", "mistral")
 
 
 def test_addresses_need_a_type() -> None:

@@ -32,7 +32,7 @@ class VertexCounting:
         model = model_of(deployment.upstream_model)
         if model.speaks == "claude":
             return self._count_claude(request, deployment)
-        if model.speaks == "chat":
+        if model.speaks != "gemini":
             raise CountingMissing
         left_out: list[str] = []
         whole = request_body(request, deployment, self._ways, left_out)

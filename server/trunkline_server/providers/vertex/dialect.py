@@ -12,7 +12,7 @@ from trunkline_server.providers.gemini.request import encode_request
 from trunkline_server.providers.gemini.response import decode_response
 from trunkline_server.providers.gemini.stream import GenerateContentDecoder
 from trunkline_server.providers.gemini.ways import Ways
-from trunkline_server.providers.vertex.chat import Chat
+from trunkline_server.providers.vertex.chat import Chat, Mistral
 from trunkline_server.providers.vertex.claude import Claude
 from trunkline_server.providers.vertex.counting import VertexCounting
 from trunkline_server.providers.vertex.embedding import VertexEmbeddings
@@ -39,7 +39,7 @@ class Vertex:
 
     def __init__(self) -> None:
         claude = Claude()
-        self._others: Mapping[str, Claude | Chat] = {"claude": claude, "chat": Chat()}
+        self._others: Mapping[str, Claude | Chat] = {"claude": claude, "chat": Chat(), "mistral": Mistral()}
         self._counting = VertexCounting(_WAYS, claude)
         self._embeddings = VertexEmbeddings(_WAYS)
 

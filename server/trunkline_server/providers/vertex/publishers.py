@@ -3,6 +3,7 @@
 upstream_model                            speaks         at
 gemini-3.5-flash, google/gemini-...       Gemini         publishers/google/models/gemini-3.5-flash
 claude-sonnet-4-5, anthropic/claude-...   Claude         publishers/anthropic/models/claude-sonnet-4-5
+codestral-2, mistralai/mistral-medium-3   Mistral's chat publishers/mistralai/models/codestral-2
 meta/llama-..., qwen/..., openai/...      chat           endpoints/openapi/chat/completions
 publishers/NAME/models/MODEL              as NAME says
 endpoints/123                             Gemini         endpoints/123, a tuned model
@@ -19,11 +20,11 @@ from trunkline_server.core.account import Settings
 
 __all__ = ["Model", "model_of", "parent"]
 
-Speaks = Literal["gemini", "claude", "chat"]
+Speaks = Literal["gemini", "claude", "mistral", "chat"]
 
-_BY_PUBLISHER: Final[Mapping[str, Speaks]] = {"google": "gemini", "anthropic": "claude"}
+_BY_PUBLISHER: Final[Mapping[str, Speaks]] = {"google": "gemini", "anthropic": "claude", "mistralai": "mistral"}
 """Models of any other speak OpenAI's chat."""
-_BY_START: Final = (("claude-", "anthropic"),)
+_BY_START: Final = (("claude-", "anthropic"), ("mistral-", "mistralai"), ("codestral-", "mistralai"))
 """Publishers of names without one. Any other is Google's."""
 _WHOLE: Final = re.compile(r"publishers/([^/]+)/models/([^/]+)")
 
