@@ -24,6 +24,7 @@ _TWINS: Final = """\
 ## Who speaks OpenAI's chat completions, and how
 What is asked for and can't be said there is refused before a socket opens, naming the field. Hints that can't be said
 are left out and named in the attempt trail. `provider_options` may carry members that the gateway does not write.
+**Not certain** is what the source does not settle: if it matters to you, try it before you rely on it.
 """
 _REPLAYS: Final = {
     "": "not sent back",
@@ -73,6 +74,8 @@ def ways(row: DialectRow) -> Iterator[str]:
     yield f"- vectors: {_vectors(quirks.vectors)}"
     if lacks := list(_lacks(quirks)):
         yield f"- refused: {', '.join(lacks)}"
+    if row.account.unsure:
+        yield f"- not certain: {row.account.unsure}"
 
 
 def _vectors(vectors: Vectors | None) -> str:
@@ -97,7 +100,8 @@ def _lacks(quirks: Quirks) -> Iterator[str]:
         yield "a seed"
     if not quirks.logprobs:
         yield "log probabilities"
-    yield f"more than {quirks.max_stop} stop sequence{'s' if quirks.max_stop > 1 else ''}"
+    if quirks.max_stop is not None:
+        yield f"more than {quirks.max_stop} stop sequence{'s' if quirks.max_stop > 1 else ''}"
 
 
 if __name__ == "__main__":

@@ -64,6 +64,8 @@ class Account:
     """When that was read: "2026-11-23"."""
     verified: Literal["spec", "run"] = "spec"
     """"spec": after the source; "run": calls of ours were answered by it."""
+    unsure: str = ""
+    """What of the row the source does not settle, and what is done meanwhile. For operators."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,6 +26,12 @@ class NearTwin(SpeaksOpenAI):
             own |= {vectors.dimensions, vectors.dtype, vectors.task, "truncate"} - {"", "dimensions"}
         super().__init__(**dict.fromkeys(own, "the row"))
         self._quirks = quirks
+        self._own_parts = {_PARTS.get(quirks.replay), quirks.documents} - {"file"}
+        """Types of content parts that are the row's own."""
+        if "films" in quirks.media:
+            self._own_parts.add("video_url")
+        if quirks.sound_as_text:
+            self._own_parts.add("input_audio")
 
     def request(self, request: Request) -> None:
         body = request["body"]
@@ -36,13 +42,15 @@ class NearTwin(SpeaksOpenAI):
         super().request({**request, "url": url, "body": body | ({"messages": messages} if messages else {})})
 
     def _message(self, message: Mapping[str, Any]) -> dict[str, Any]:
-        left = {name: value for name, value in message.items() if name != self._quirks.replay}
+        left = {
+            name: value for name, value in message.items() if name not in (self._quirks.replay, self._quirks.prefix)
+        }
         if isinstance(left.get("content"), list):
             left["content"] = [self._part(part) for part in left["content"]]
         return left
 
     def _part(self, part: Mapping[str, Any]) -> dict[str, Any]:
-        if part["type"] in (_PARTS.get(self._quirks.replay), "video_url" if "films" in self._quirks.media else None):
+        if part["type"] in self._own_parts:
             return _ANY_TEXT
         return {name: value for name, value in part.items() if name != self._quirks.cache_marks}
 

@@ -58,7 +58,7 @@ _TOGETHER: Final = hosted(
         parallel_tool_calls=False,
         sampling=_ENGINE,
         logprobs=False,
-        max_stop=16,
+        max_stop=None,
         max_tokens_key="max_tokens",
         cache_key="",
         cache_marks="",
@@ -83,7 +83,6 @@ _FIREWORKS: Final = hosted(
         tool_choices=_CHOICES,
         sampling=_ENGINE,
         max_tokens_key="max_tokens",
-        cache_key="prompt_cache_isolation_key",
         cache_marks="",
     ),
 )
@@ -119,11 +118,10 @@ _CEREBRAS: Final = hosted(
         name="cerebras",
         format="cerebras",
         refusal_parts=False,
-        media=frozenset(),
+        media=_PICTURES,
         reasoning=ReasoningWords(efforts=("none", "low", "medium", "high")),
         replay="reasoning",
         tool_choices=_CHOICES,
-        cache_key="",
         cache_marks="",
         vectors=None,
     ),
@@ -141,12 +139,13 @@ _NVIDIA: Final = hosted(
         names=False,
         reasoning=ReasoningWords(efforts=("low", "medium", "high")),
         tool_choices=_CHOICES,
-        max_stop=16,
+        max_stop=None,
         max_tokens_key="max_tokens",
         cache_key="",
         cache_marks="",
         vectors=Vectors(tasks=(("QUERY", "query"), ("DOCUMENT", "passage")), truncate=("END", "NONE")),
     ),
+    unsure="much: every model has an API page of its own, so what one model takes stands for all.",
 )
 
 _SAMBANOVA: Final = hosted(
@@ -157,18 +156,18 @@ _SAMBANOVA: Final = hosted(
         name="sambanova",
         developer_role=False,
         refusal_parts=False,
-        media=_PICTURES,
+        media=_FILMS,
         names=False,
         reasoning=ReasoningWords(efforts=("low", "medium", "high")),
         tool_choices=_CHOICES,
         sampling=frozenset({"temperature", "top_p", "top_k"}),
-        seed="",
-        logprobs=False,
+        max_stop=None,
         max_tokens_key="max_tokens",
         cache_key="",
         cache_marks="",
-        vectors=Vectors(base64=False, dimensions=""),
+        vectors=Vectors(dimensions=""),
     ),
+    unsure="pictures and films by address: the `sambanova` package 1.13 says of pictures that data alone is taken now.",
 )
 
 # A router to many others: what a model can do depends on who serves it.
@@ -188,6 +187,7 @@ _HUGGING_FACE: Final = hosted(
         finish_reasons=(("eos", "STOP"), ("eos_token", "STOP")),
         vectors=None,
     ),
+    unsure="what any model takes: that is up to who serves it.",
 )
 
 _NEBIUS: Final = hosted(
@@ -201,11 +201,13 @@ _NEBIUS: Final = hosted(
         media=_PICTURES,
         tool_choices=_CHOICES,
         sampling=_ENGINE,
+        max_stop=None,
         max_tokens_key="max_tokens",
         cache_key="",
         cache_marks="",
         vectors=Vectors(base64=False),
     ),
+    unsure="top_k, min_p, seed and parallel_tool_calls, which the page does not list: they are sent.",
 )
 
 _PARASAIL: Final = hosted(
@@ -219,11 +221,13 @@ _PARASAIL: Final = hosted(
         media=_PICTURES,
         tool_choices=_CHOICES,
         sampling=_ENGINE,
+        max_stop=None,
         max_tokens_key="max_tokens",
         cache_key="",
         cache_marks="",
         vectors=Vectors(base64=False),
     ),
+    unsure="everything but the address: the page says only that it speaks as OpenAI does. Others say: no vectors.",
 )
 
 
@@ -248,6 +252,7 @@ _DATABRICKS: Final = row(
         ),
         source="https://docs.databricks.com/aws/en/machine-learning/foundation-model-apis/api-reference",
         checked=CHECKED,
+        unsure="that prompt_tokens include cached ones, and how many texts a request for vectors holds: 150 are sent.",
     ),
     Quirks(
         name="databricks",

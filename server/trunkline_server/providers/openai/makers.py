@@ -14,7 +14,8 @@ _PICTURES: Final = frozenset({"pictures"})
 _FILMS: Final = frozenset({"pictures", "films"})
 
 # Members beyond those it knows are refused with 422, so only what ChatCompletionRequest of `mistralai` 3.7.0 has is
-# sent; usage comes with the last chunk unasked.
+# sent; usage comes with the last chunk unasked. What turns may follow one another, and ids of nine letters and digits
+# for its older models, is in the validators of `mistral-common` 1.
 _MISTRAL: Final = hosted(
     "Mistral",
     "https://api.mistral.ai/v1",
@@ -24,14 +25,18 @@ _MISTRAL: Final = hosted(
         format="mistral",
         developer_role=False,
         refusal_parts=False,
-        media=_PICTURES,
+        media=frozenset({"pictures", "sound", "documents"}),
+        documents="document_url",
+        sound_as_text=True,
+        prefix="prefix",
         names=False,
         replay="thinking",
         tool_choices=_CHOICES,
+        needs_parameters=True,
         short_tool_ids=9,
         sampling=_PENALTIES | {"top_k"},
         seed="random_seed",
-        max_stop=16,
+        max_stop=None,
         max_tokens_key="max_tokens",
         stream_options=False,
         cache_marks="",
@@ -43,6 +48,7 @@ _MISTRAL: Final = hosted(
             dtypes=(("INT8", "int8"), ("UINT8", "uint8"), ("BINARY", "ubinary")),
         ),
     ),
+    unsure="that a system turn may follow any other: mistral-common takes it only first or after a user's.",
 )
 
 # Turns with tool calls have to bring their reasoning_content back, or the call is refused; elsewhere it is ignored. Any
@@ -63,7 +69,7 @@ _DEEPSEEK: Final = hosted(
         parallel_tool_calls=False,
         formats=frozenset({"json_object"}),
         seed="",
-        max_stop=16,
+        max_stop=None,
         max_tokens_key="max_tokens",
         cache_key="",
         cache_marks="",
@@ -100,7 +106,8 @@ _PERPLEXITY: Final = hosted(
         name="perplexity",
         developer_role=False,
         refusal_parts=False,
-        media=_PICTURES,
+        media=frozenset({"pictures", "films", "documents"}),
+        documents="file_url",
         names=False,
         reasoning=ReasoningWords(efforts=("minimal", "low", "medium", "high")),
         tool_choices=frozenset({"auto", "none", "required"}),
@@ -108,7 +115,7 @@ _PERPLEXITY: Final = hosted(
         sampling=_PENALTIES | {"top_k"},
         seed="",
         logprobs=False,
-        max_stop=16,
+        max_stop=None,
         max_tokens_key="max_tokens",
         stream_options=False,
         cache_key="",
@@ -123,6 +130,10 @@ _PERPLEXITY: Final = hosted(
             dtypes=(("INT8", "base64_int8"), ("BINARY", "base64_binary")),
             dtype="encoding_format",
         ),
+    ),
+    unsure=(
+        "that reasoning_tokens stand beside completion_tokens for every model: the pricing page adds them for Sonar "
+        "Deep Research. And that the data of documents stands bare in file_url."
     ),
 )
 
@@ -190,16 +201,23 @@ _ZAI: Final = hosted(
             ("1001", "UpstreamAuthFailed"),
             ("1002", "UpstreamAuthFailed"),
             ("1003", "UpstreamAuthFailed"),
+            ("1004", "UpstreamAuthFailed"),
             ("1113", "UpstreamQuotaExhausted"),
             ("1211", "UpstreamModelNotFound"),
             ("1261", "ContextLengthExceeded"),
             ("1301", "UpstreamContentPolicy"),
             ("1302", "UpstreamRateLimited"),
             ("1303", "UpstreamRateLimited"),
+            ("1304", "UpstreamQuotaExhausted"),
             ("1305", "UpstreamRateLimited"),
+            ("1308", "UpstreamQuotaExhausted"),
+            ("1309", "UpstreamQuotaExhausted"),
+            ("1310", "UpstreamQuotaExhausted"),
+            ("1312", "UpstreamOverloaded"),
         ),
         vectors=Vectors(base64=False, most_inputs=64),
     ),
+    unsure="how many texts a request for vectors may hold: 64 are sent.",
 )
 
 _ALIBABA_HOSTS: Final = {
@@ -235,7 +253,7 @@ _ALIBABA: Final = row(
         replay="reasoning_content",
         tool_choices=frozenset({"auto", "none", "named"}),
         sampling=frozenset({"temperature", "top_p", "top_k", "presence_penalty"}),
-        max_stop=16,
+        max_stop=None,
         max_tokens_key="max_tokens",
         cache_key="",
         cache_marks="cache_control",
@@ -252,8 +270,9 @@ _ALIBABA: Final = row(
 )
 
 # Without reasoning_split thoughts stand in the text. How it went is told in base_resp, with status 200 whatever it was.
-# Pieces of a thought in reasoning_details hold what is new, though the documentation's example reads them otherwise:
-# https://github.com/MiniMax-AI/MiniMax-M2/issues/95.
+# Pieces of a thought in reasoning_details hold what is new (https://github.com/MiniMax-AI/MiniMax-M2/issues/95), or, as
+# the documentation's example reads them and M3 was seen to do (https://github.com/can1357/oh-my-pi/pull/2434), all of
+# it so far.
 _MINIMAX: Final = hosted(
     "MiniMax",
     "https://api.minimax.io/v1",
@@ -267,13 +286,14 @@ _MINIMAX: Final = hosted(
         media=_FILMS,
         reasoning=ReasoningWords(effort="", switch="thinking.type", on="adaptive"),
         replay="reasoning_details",
+        thoughts_restart=True,
         tool_choices=frozenset({"auto"}),
         parallel_tool_calls=False,
         formats=frozenset(),
         sampling=frozenset({"temperature", "top_p"}),
         seed="",
         logprobs=False,
-        max_stop=4,
+        max_stop=None,
         cache_key="",
         cache_marks="",
         error_codes=(
@@ -293,6 +313,7 @@ _MINIMAX: Final = hosted(
         ),
         vectors=None,
     ),
+    unsure="whether a piece of a streamed thought holds what is new or all so far: both are read.",
 )
 
 MAKERS: Final = (

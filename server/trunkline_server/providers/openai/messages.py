@@ -81,6 +81,8 @@ class Messages:
         # A slice of a repeated field is a list, which is gone through at half the price: here and below.
         for index, message in enumerate(messages[:]):
             self._turns[message.role](index, message)
+        if self._quirks.prefix and self.wire[-1]["role"] == "assistant" and "tool_calls" not in self.wire[-1]:
+            self.wire[-1][self._quirks.prefix] = True
 
     def _system(self, place: int, message: v1.Message) -> None:
         self._instructions("system", place, message)

@@ -96,11 +96,21 @@ class Quirks:
     media: frozenset[str] = frozenset({"pictures", "sound", "documents"})
     """Which media a user's turn may hold, films among them. If none, media are refused as a whole."""
     media_uris: bool = True
-    """Whether pictures and films may be given by address."""
+    """Whether what may be given by address at all may be so here."""
+    documents: Literal["file", "document_url", "file_url"] = "file"
+    """The content part of a document. "file": its data and name, or its id. document_url (Mistral), file_url
+    (Perplexity): its data or its address."""
+    sound_as_text: bool = False
+    """Whether sound is one text, its data in base64 or its address (Mistral). If not, it is data beside its format."""
+    prefix: str = ""
+    """The member that says of an assistant's turn at the end that the answer goes on from there. Without it such a turn
+    is refused. Empty: nothing has to be said."""
     names: bool = True
     """Whether names of participants reach the model. If not, they are left out."""
     reasoning: ReasoningWords = ReasoningWords()
     replay: Replay = ""
+    thoughts_restart: bool = False
+    """Whether a piece of a streamed thought may begin with all of the thought that came before."""
 
     tools: bool = True
     """Whether tools reach the model. If not, they and rules for them are refused, and calls of earlier turns left
@@ -108,6 +118,8 @@ class Quirks:
     tool_choices: frozenset[str] = _ALL_CHOICES
     """Forms of tool_choice. Without "subset" and "named", tools that are not allowed are not sent at all; without
     "none" no tool is; "required" is refused where it is missing."""
+    needs_parameters: bool = False
+    """Whether a function has to have a schema of its parameters, also where it takes none."""
     parallel_tool_calls: bool = True
     """Whether tool_choice.parallel has a form. If not, forbidding parallel calls is refused."""
     short_tool_ids: int = 0
@@ -123,8 +135,8 @@ class Quirks:
     """Takes the seed. Empty: there is none, and it is refused."""
     logprobs: bool = True
     """Whether log probabilities can be asked for in OpenAI's form. If not, they are refused."""
-    max_stop: int = 4
-    """Most stop sequences."""
+    max_stop: int | None = 4
+    """Most stop sequences. None: the provider tells of no limit, and may refuse for itself what it doesn't take."""
     max_tokens_key: str = "max_completion_tokens"
     """Name of the output bound in the body, unless the configuration gives another."""
     stream_options: bool = True

@@ -87,7 +87,7 @@ def _add_bounds(body: dict[str, Any], request: v1.CompleteRequest, provider: Pro
     if request.HasField("max_output_tokens"):
         body[str(provider.settings.get("max_tokens_key", quirks.max_tokens_key))] = request.max_output_tokens
     if request.stop:
-        if len(request.stop) > quirks.max_stop:
+        if quirks.max_stop is not None and len(request.stop) > quirks.max_stop:
             raise missing("stop", f"this provider takes at most {quirks.max_stop} stop sequences")
         body["stop"] = list(request.stop)
     if request.HasField("seed"):

@@ -17,8 +17,8 @@ def row(account: Account, quirks: Quirks) -> DialectRow:
     return DialectRow(account=account, speaker=_SPEAKER, arguments=(quirks,))
 
 
-def hosted(title: str, base_url: str, source: str, quirks: Quirks) -> DialectRow:
-    """One at an address of its own that needs a key, and nothing else to be said of it."""
+def hosted(title: str, base_url: str, source: str, quirks: Quirks, *, unsure: str = "") -> DialectRow:
+    """One at an address of its own that needs a key and has no settings. `unsure`: see Account."""
     account = Account(
         dialect=quirks.name,
         title=title,
@@ -26,5 +26,6 @@ def hosted(title: str, base_url: str, source: str, quirks: Quirks) -> DialectRow
         key="needed",
         source=source,
         checked=CHECKED,
+        unsure=unsure,
     )
     return row(account, quirks)

@@ -50,6 +50,8 @@ class Tools:
             wire["description"] = function.description
         if function.parameters_json_schema:
             wire["parameters"] = embedded(function.parameters_json_schema)
+        elif self._quirks.needs_parameters:
+            wire["parameters"] = {"type": "object", "properties": {}}
         if function.HasField("strict"):
             wire["strict"] = function.strict
         return {"type": "function", "function": wire}
