@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.golden.exchange import feed_all
 from tests.golden.folders import find
 from trunkline import v1
+from trunkline.fold import fold
 from trunkline_server.core.capability import Capability
 from trunkline_server.core.errors import (
     CapabilityMissing,
@@ -279,6 +280,59 @@ def test_sources_have_a_bound() -> None:
     """Sources of the answer as a whole are blocks of their own, at most 256 of them."""
     made = answer("xai", {"content": "x"}, citations=[f"https://host.example/{number}" for number in range(300)])
     assert len([block for block in made.message.blocks if block.HasField("citation")]) == 256
+
+
+@pytest.mark.parametrize(
+    ("pieces", "text"),
+    [
+        (["The user", "The user asks", "The user asks for tea."], "The user asks for tea."),
+        (["The user", " asks", " for tea."], "The user asks for tea."),
+        (["The user", "", "The user asks"], "The user asks"),
+        (["The user", " asks.", "The user", " is kind."], "The user asks.The user is kind."),
+        (["a", "and", " so"], "aand so"),
+        (["I", "I see", "I see it"], "II see it"),  # the letter too many
+    ],
+)
+def test_thoughts_that_restart(pieces: list[str], text: str) -> None:
+    """MiniMax's pieces of a thought may hold what is new, or all of it so far: it is the same thought."""
+    chunks = [{"delta": {"reasoning_details": [{"type": "reasoning.text", "text": piece}]}} for piece in pieces]
+    chunks += [{"delta": {"content": "So."}}, {"delta": {}, "finish_reason": "stop"}]
+    frames = [json.dumps({"id": "1", "model": "m", "choices": [chunk]}) for chunk in chunks]
+    data = "".join(f"data: {frame}\n\n" for frame in frames).encode()
+    events, error = feed_all(DIALECTS["minimax"].stream_decoder(DEPLOYMENTS["minimax"]), [data])
+    assert error is None
+    assert fold(events).message.blocks[0].reasoning.text == text
+
+
+@pytest.mark.parametrize(
+    ("last", "member"),
+    [
+        ([v1.Block(text=v1.Text(text="It is"))], {"prefix": True}),
+        ([v1.Block(tool_call=v1.ToolCall(id="abcdef123", name="look", arguments_json=b"{}"))], {}),
+    ],
+)
+def test_answers_go_on_from_a_prefix(last: list[v1.Block], member: dict[str, bool]) -> None:
+    """Mistral refuses an assistant's text at the end unless it is told that the answer goes on from there."""
+    request = asking()
+    request.messages.append(v1.Message(role=v1.ROLE_ASSISTANT, blocks=last))
+    turn = sent("mistral", request)[0]["messages"][-1]
+    assert {name: value for name, value in turn.items() if name == "prefix"} == member
+    assert "prefix" not in sent("openai", request)[0]["messages"][-1]
+
+
+def test_functions_have_parameters() -> None:
+    """Mistral refuses a function without a schema, so one that has no parameters says so; others are sent none."""
+    body, _ = sent("mistral", asking(tools=[TOOL]))
+    assert body["tools"][0]["function"] == {"name": "look", "parameters": {"type": "object", "properties": {}}}
+    body, _ = sent("openai", asking(tools=[TOOL]))
+    assert body["tools"][0]["function"] == {"name": "look"}
+
+
+def test_cache_keys_route() -> None:
+    """A cache key goes where it keeps calls together, and never where it would keep caches apart."""
+    for name in ("fireworks", "cerebras", "mistral", "openrouter"):
+        body, left_out = sent(name, asking(cache=v1.CacheConfig(key="chat-1")))
+        assert (body["prompt_cache_key"], left_out) == ("chat-1", ())
 
 
 JSON = st.recursive(

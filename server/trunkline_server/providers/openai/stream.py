@@ -236,15 +236,18 @@ class ChatStreamDecoder(AnswerDecoder):
 
     def _grow_thought(self, piece: Thought) -> None:
         thought, block = self._thought, self._current
+        text = piece.text
         if thought is not None and block is not None and thought.goes_on(piece):
             thought.add(piece)
+            if self._quirks.thoughts_restart:
+                text = thought.new_text(piece)
         else:
             block = self._start(piece.header)
             self._current, self._kind, self._thought = block, "reasoning", piece
-        if piece.text and piece.is_summary:
-            self.events.summary(block, piece.text)
-        elif piece.text:
-            self.events.reasoning(block, piece.text)
+        if text and piece.is_summary:
+            self.events.summary(block, text)
+        elif text:
+            self.events.reasoning(block, text)
         if piece.signature:
             self.events.signature(block, piece.signature.encode())
 

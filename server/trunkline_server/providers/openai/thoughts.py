@@ -34,10 +34,14 @@ PARTS: Final = frozenset({"thinking", "reasoning"})
 """Types of content parts that are thoughts: Mistral's and Databricks'."""
 
 
+MIN_RESTART: Final = 4
+"""Fewest characters that a piece has to repeat to be taken for one that begins from the start."""
+
+
 class Thought:
     """One object, or a piece of one."""
 
-    __slots__ = ("is_summary", "is_whole", "rest", "signature", "text", "type")
+    __slots__ = ("_so_far", "is_summary", "is_whole", "rest", "signature", "text", "type")
 
     def __init__(self, type_: str, item: dict[str, Any]) -> None:
         self.type = type_
@@ -46,6 +50,8 @@ class Thought:
         """True if nobody but the provider reads it: then `rest` is all there is."""
         self.is_summary = known is not None and known[1]
         self.text, self.signature = _text(item, known[0]) if known else ("", "")
+        self._so_far = self.text
+        """All of the text, as long as every piece began with it. Empty: pieces hold what is new."""
         taken = {known[0], "signature"} if known else ()
         self.rest = {name: value for name, value in item.items() if name not in taken}
 
@@ -62,6 +68,21 @@ class Thought:
         """Take what a further piece tells, its text aside."""
         self.signature = piece.signature
         self.rest.update((name, value) for name, value in piece.rest.items() if value is not None)
+
+    def new_text(self, piece: "Thought") -> str:
+        """What a further piece adds, where pieces may begin with all that came before (Quirks.thoughts_restart).
+
+        The first piece that does not begin so settles that none does. A few letters that come again may be a word that
+        begins alike ("a", "and"): they are written again, since a letter too many costs less than one too few.
+        """
+        text, before = piece.text, self._so_far
+        if not text or not before:
+            return text
+        if not text.startswith(before):
+            self._so_far = ""
+            return text
+        self._so_far = text
+        return text[len(before) :] if len(before) >= MIN_RESTART else text
 
     @property
     def opaque(self) -> bytes:
