@@ -26,6 +26,9 @@ SEALED = {"signature", "thoughtSignature", "encrypted_content", "redactedContent
 CALL_IDS = {"toolUseId", "call_id"}
 CALLS = {"function", "tool_use"}
 """Types of tool calls whose own id is what results name."""
+LONG_ID = 64
+SHORT_IDS = {"mistral": 9}
+"""Hexadecimal digits of an id, where any longer one would be renamed upstream."""
 
 
 def _name(exchange: Exchange) -> str:
@@ -43,11 +46,12 @@ def _is_call_id(key: str, holder: dict[str, Any]) -> bool:
 class Shuffled:
     """Puts random text in place of what an answer holds sealed, and in place of the ids of its calls.
 
-    Equal texts become equal ones, in whole answers and in streams.
+    Equal texts become equal ones, in whole answers and in streams. Ids are as long as the dialect takes them.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, dialect: str = "") -> None:
         self._rng = random.Random(seed)
+        self._id_digits = SHORT_IDS.get(dialect, LONG_ID)
         self.sealed: dict[str, str] = {}
         self.ids: dict[str, str] = {}
 
@@ -63,7 +67,8 @@ class Shuffled:
             made = base64.b64encode(self._rng.randbytes(self._rng.randint(1, 400))).decode()
             return self.sealed.setdefault(item, made)
         if isinstance(item, str) and item and _is_call_id(key, holder):
-            return self.ids.setdefault(item, f"{self._rng.getrandbits(36):09x}")
+            made = f"{self._rng.getrandbits(4 * self._id_digits):0{self._id_digits}x}"
+            return self.ids.setdefault(item, made)
         return self(item)
 
 
@@ -123,7 +128,7 @@ def in_order(wanted: Iterable[str], there: Iterable[str]) -> bool:
 @pytest.mark.parametrize("exchange", [each for each in ANSWERED if each.upstream_response], ids=_name)
 def test_whole_answer_is_replayed(exchange: Exchange, seed: int) -> None:
     """Random signatures, sealed thoughts and ids of calls come back to their provider, in their order."""
-    shuffled = Shuffled(seed)
+    shuffled = Shuffled(seed, exchange.dialect.name)
     answer = whole(exchange, shuffled)
     body = json.loads(exchange.dialect.encode(next_turn(exchange, answer), exchange.deployment, stream=False).body)
     assert in_order(shuffled.sealed.values(), strings(body))
@@ -133,7 +138,7 @@ def test_whole_answer_is_replayed(exchange: Exchange, seed: int) -> None:
 @pytest.mark.parametrize("exchange", STREAMED, ids=_name)
 def test_streamed_answer_is_replayed(exchange: Exchange) -> None:
     """The same of a stream, but for what it seals early and replaces later: that is not in the whole answer either."""
-    shuffled = Shuffled(7)
+    shuffled = Shuffled(7, exchange.dialect.name)
     answer = streamed(exchange, shuffled)
     body = json.loads(exchange.dialect.encode(next_turn(exchange, answer), exchange.deployment, stream=True).body)
     last = set(strings(exchange.upstream_response["body"])) if exchange.upstream_response else set(shuffled.sealed)
