@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.golden.exchange import feed_all
-from tests.unit.test_anthropic_request import ANTHROPIC, NEWEST, text, turn
+from tests.unit.test_anthropic_request import ANTHROPIC, NEWEST, sent, text, turn
 from trunkline import v1
 from trunkline.fold import fold
 from trunkline_server.core.errors import (
@@ -218,6 +218,39 @@ def test_call_from_code_is_told_whole_and_streamed() -> None:
     assert whole.message.blocks[1].signature == b""
     pieces = block(wire) + block({**wire, "id": "toolu_2", "caller": direct}, index=1)
     assert streamed(begin(), pieces, end("tool_use")) == whole
+
+
+def test_container_of_a_turn_that_goes_on() -> None:
+    """The container in which code waits for a tool comes with the answer and goes back, until another turn begins."""
+    caller = {"type": "code_execution_20260120", "tool_id": "srvtoolu_1"}
+    wire = {"type": "tool_use", "id": "toolu_1", "name": "look", "input": {}, "caller": caller}
+    container = {"id": "container_1", "expires_at": "2026-11-23T19:30:00Z"}
+    told = json.loads(answer(wire, stop="tool_use"))
+    whole = ANTHROPIC.decode(json.dumps({**told, "container": container}).encode(), NEWEST)
+    delta = {"stop_reason": "tool_use", "stop_sequence": None, "container": container}
+    assert streamed(begin(), block(wire), event("message_delta", delta=delta, usage={"output_tokens": 7})) == whole
+    result = v1.Block(tool_result=v1.ToolResult(tool_call_id="toolu_1", blocks=[text("r")]))
+    turns = [turn(v1.ROLE_USER, text()), whole.message, turn(v1.ROLE_TOOL, result)]
+    body, left_out = sent(v1.CompleteRequest(model="small", messages=turns))
+    assert body["container"] == "container_1"
+    assert [part["type"] for part in body["messages"][1]["content"]] == ["tool_use"]
+    assert left_out == ()
+    turns += [turn(v1.ROLE_ASSISTANT, text("Well.")), turn(v1.ROLE_USER, text())]
+    body, left_out = sent(v1.CompleteRequest(model="small", messages=turns))
+    assert "container" not in body
+    assert left_out == ("messages[1].blocks[1].provider_opaque",)
+
+
+@pytest.mark.parametrize("container", [None, 1, {}, {"id": 1}, {"id": ""}, [{"id": "container_1"}]])
+def test_containers_that_are_none(container: Any) -> None:
+    """What names no container makes no block; neither does a container of a turn that is over."""
+    for stop, told in (("tool_use", container), ("end_turn", {"id": "container_1"})):
+        body = json.loads(answer({"type": "text", "text": "a"}, stop=stop))
+        whole = ANTHROPIC.decode(json.dumps({**body, "container": told}).encode(), NEWEST)
+        delta = {"stop_reason": stop, "container": told}
+        last = event("message_delta", delta=delta, usage={"output_tokens": 7})
+        assert streamed(begin(), block({"type": "text", "text": "a"}), last) == whole
+        assert len(whole.message.blocks) == 1
 
 
 def test_call_without_id_gets_one() -> None:

@@ -25,6 +25,7 @@ from trunkline import v1
 from trunkline_server.core.capability import Capability
 from trunkline_server.core.errors import CapabilityMissing
 from trunkline_server.providers.anthropic.cache import CacheMarks
+from trunkline_server.providers.anthropic.container import CONTAINER, container_id
 from trunkline_server.providers.anthropic.flavour import FORMAT, Flavour
 from trunkline_server.providers.anthropic.media import media_part
 from trunkline_server.providers.jsontext import embedded, is_object, members_of
@@ -51,6 +52,7 @@ class Messages:
 
     __slots__ = (
         "_capability",
+        "_contained_at",
         "_flavour",
         "_instructed_at",
         "_kinds",
@@ -58,6 +60,7 @@ class Messages:
         "_provider",
         "_toolsets",
         "_turns",
+        "container",
         "left_out",
         "system",
         "wire",
@@ -73,6 +76,9 @@ class Messages:
         """By the id of a call of a tool within a set, the name of the set: the result has to say it as well."""
         self._instructed_at = 0
         """Where the last later instructions are."""
+        self.container = ""
+        """Id of the container in which a turn goes on."""
+        self._contained_at: _At = ()
         self.system: list[dict[str, Any]] = []
         self.wire: list[dict[str, Any]] = []
         self.left_out: list[str] = []
@@ -122,6 +128,8 @@ class Messages:
                 turn["content"] = plain(turn["content"])
 
     def _asks(self, place: int, message: v1.Message) -> None:
+        if message.role == v1.ROLE_USER:
+            self._forget_container()  # another turn begins
         parts = self._parts(place, message, self._media)
         if not parts:
             # Left out, the model would go on with its own turn or answer another question.
@@ -276,8 +284,28 @@ class Messages:
     def _opaque(self, at: _At, block: v1.Block) -> _Part | None:
         if block.origin.format != FORMAT:
             return self._leave_out(at, block)
+        opaque = block.provider_opaque
+        if opaque.type == CONTAINER:
+            return self._contain(at, block)
         self._envelope(at, block, None)
-        return _object(block.provider_opaque.data, at, "provider_opaque.data")
+        return _object(opaque.data, at, "provider_opaque.data")
+
+    def _contain(self, at: _At, block: v1.Block) -> _Part | None:
+        if block.origin.provider not in {"", self._provider}:
+            return self._leave_out(at, block)  # it is in another account
+        self._forget_container()
+        self.container, self._contained_at = container_id(block.provider_opaque.data), at
+        if not self.container:
+            raise missing(
+                f"{_path(at)}.provider_opaque.data", "names no container; send it as it came, or leave it out"
+            )
+        self._envelope(at, block, None)
+        return None
+
+    def _forget_container(self) -> None:
+        if self.container:
+            self.left_out.append(f"{_path(self._contained_at)}.provider_opaque")
+        self.container = ""
 
     def _leave_out(self, at: _At, block: v1.Block) -> _Part | None:
         self.left_out.append(f"{_path(at)}.{block.WhichOneof('kind')}")

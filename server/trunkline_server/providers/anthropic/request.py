@@ -94,6 +94,8 @@ class _Writer:
         if messages.system:
             body["system"] = plain(messages.system)
         body["messages"] = messages.wire
+        if messages.container:
+            body["container"] = messages.container
         body.update(self.tools.members)
         thinking = self._think(unthought=unthought)
         if request.HasField("response_format"):

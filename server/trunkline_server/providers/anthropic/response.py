@@ -5,6 +5,7 @@ import msgspec
 from trunkline import v1
 from trunkline_server.core.deployment import Deployment
 from trunkline_server.core.errors import UpstreamBroken, UpstreamMalformed
+from trunkline_server.providers.anthropic.container import CONTAINER, container_data
 from trunkline_server.providers.anthropic.errors import reported_error
 from trunkline_server.providers.anthropic.flavour import FORMAT
 from trunkline_server.providers.anthropic.pieces import (
@@ -40,6 +41,8 @@ def decode_response(body: bytes, deployment: Deployment) -> v1.CompleteResponse:
     blocks = _Blocks(origin, response_id)
     for raw in answer.content:
         blocks.add(raw)
+    if container := container_data(bytes(answer.container), reason):
+        blocks.add_opaque(CONTAINER, container)
     finished = ending_of(
         reason,
         answer.stop_sequence,
@@ -77,14 +80,19 @@ class _Blocks:
 
     def add(self, raw: msgspec.Raw) -> None:
         """The next block. Raises UpstreamMalformed."""
-        if len(self.made) == MAX_BLOCKS:
-            raise too_many_blocks()
         kind = kind_of(raw)
         if kind in KNOWN_BLOCKS:
-            block = self._known(decode_block(raw))
+            self._add(self._known(decode_block(raw)))
         else:
-            opaque = v1.ProviderOpaque(type=kind, data=opaque_data(members_of_block(raw), bytes(raw)))
-            block = v1.Block(provider_opaque=opaque)
+            self.add_opaque(kind, opaque_data(members_of_block(raw), bytes(raw)))
+
+    def add_opaque(self, kind: str, data: bytes) -> None:
+        """The next block, of which only the provider knows what it means. Raises UpstreamMalformed."""
+        self._add(v1.Block(provider_opaque=v1.ProviderOpaque(type=kind, data=data)))
+
+    def _add(self, block: v1.Block) -> None:
+        if len(self.made) == MAX_BLOCKS:
+            raise too_many_blocks()
         block.origin.CopyFrom(self._origin)
         self.made.append(block)
 

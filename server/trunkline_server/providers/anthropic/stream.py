@@ -15,6 +15,7 @@ import msgspec
 
 from trunkline import v1
 from trunkline_server.core.deployment import Deployment
+from trunkline_server.providers.anthropic.container import container_data, container_header, container_id
 from trunkline_server.providers.anthropic.errors import reported_error
 from trunkline_server.providers.anthropic.flavour import FORMAT
 from trunkline_server.providers.anthropic.pieces import (
@@ -73,6 +74,7 @@ class MessageStreamDecoder(AnswerDecoder):
         self._reason = ""
         self._stop_sequence: Any = None
         self._stop_details: Any = None
+        self._container = b""
         self._blocks: dict[int, _Open] = {}
         self._calls = 0
         self._answered_by_call = False
@@ -118,6 +120,7 @@ class MessageStreamDecoder(AnswerDecoder):
         for index in list(self._blocks):
             self._stop(index)
         self.events.begin(served_model=self._model, response_id=self._response_id)
+        self._tell_container()
         finished = ending_of(
             self._reason,
             self._stop_sequence,
@@ -130,6 +133,12 @@ class MessageStreamDecoder(AnswerDecoder):
         finished.served_model = self._model
         self.events.finish(finished)
 
+    def _tell_container(self) -> None:
+        if data := container_data(self._container, self._reason):
+            block = self.events.start(container_header())
+            self.events.opaque(block, data)
+            self.events.stop(block)
+
     def _begin(self, event: Event) -> None:
         answer = event.message
         if answer is None or self.events.started:
@@ -137,15 +146,20 @@ class MessageStreamDecoder(AnswerDecoder):
         self._response_id = answer.id if isinstance(answer.id, str) else ""
         self._model = answer.model if isinstance(answer.model, str) else ""
         self._usage = merged_usage(self._usage, answer.usage)
+        self._container = bytes(answer.container)
         self.events.begin(served_model=self._model, response_id=self._response_id)
         if usage := self.usage:
             self.events.usage(usage)
 
     def _learn_ending(self, event: Event) -> None:
         self._usage = merged_usage(self._usage, event.usage)
-        if event.delta is not None and (reason := stop_word(event.delta.stop_reason)):
-            self._reason, self._stop_sequence = reason, event.delta.stop_sequence
-            self._stop_details = event.delta.stop_details
+        delta = event.delta
+        if delta is None:
+            return
+        if container_id(container := bytes(delta.container)):
+            self._container = container
+        if reason := stop_word(delta.stop_reason):
+            self._reason, self._stop_sequence, self._stop_details = reason, delta.stop_sequence, delta.stop_details
 
     def _start(self, event: Event) -> None:
         self.events.begin(served_model=self._model, response_id=self._response_id)

@@ -72,6 +72,7 @@ class Answer(msgspec.Struct, gc=False):
     stop_sequence: Any = None
     stop_details: Any = None
     usage: Any = None
+    container: msgspec.Raw = _NOTHING
 
 
 class Delta(msgspec.Struct, gc=False):
@@ -86,6 +87,7 @@ class Delta(msgspec.Struct, gc=False):
     stop_reason: Any = None
     stop_sequence: Any = None
     stop_details: Any = None
+    container: msgspec.Raw = _NOTHING
 
 
 class Event(msgspec.Struct, gc=False):
