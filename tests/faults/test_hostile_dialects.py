@@ -8,6 +8,7 @@ from typing import Any, Final
 import grpc
 import pytest
 from google.rpc import error_details_pb2
+from loguru import logger
 
 from tests.fakes import provider as fake
 from tests.running import KEY, completion, detail, reason, running
@@ -198,6 +199,30 @@ async def test_a_limit_is_heeded_though_a_proxy_packed_its_words(provider, diale
     assert reason(caught.value) == "UPSTREAM_RATE_LIMITED"
     assert detail(caught.value, error_details_pb2.RetryInfo).retry_delay.seconds == 7
     assert len(provider.requests) == 1
+
+
+def quoting(status: int) -> fake.Handler:
+    """A failure that has the key wherever a dialect looks for something to tell."""
+    error = {"message": f"wrong key {KEY}", "code": KEY, "type": KEY, "status": KEY, "param": KEY}
+    body = {"type": "error", "error": error, "message": KEY, "code": KEY, "__type": KEY, "id": KEY}
+    return fake.status(status, body, {"x-request-id": KEY, "x-amzn-errortype": KEY, "retry-after": KEY})
+
+
+@pytest.mark.parametrize("dialect", SPEAKERS)
+async def test_no_failure_brings_the_key_out(provider, dialect, caplog):
+    """Neither in the status, its details and the trail, nor in a line of the log."""
+    lines: list[str] = []
+    sink = logger.add(lines.append, level="TRACE")
+    said = turn(v1.ROLE_USER, text("Go."))
+    async with running(document(provider.base_url)) as gateway, gateway.channel() as channel:
+        for status in (200, 400, 401, 429, 503):
+            provider.script = quoting(status)
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await completion(channel).Complete(v1.CompleteRequest(model=dialect, messages=[said]), timeout=20)
+            assert KEY not in f"{caught.value.details()} {caught.value.trailing_metadata()}"
+    logger.remove(sink)
+    assert lines
+    assert KEY not in "".join(lines) + caplog.text
 
 
 async def failure(channel: grpc.aio.Channel, request: v1.CompleteRequest) -> str:

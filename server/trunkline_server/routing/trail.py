@@ -67,7 +67,7 @@ class Attempt:
     def _keep_secret(self, error: UpstreamError) -> None:
         """Some providers quote the key that they refuse, and codes are sent on to the caller.
 
-        A code or path that has a part of a secret in it is dropped, with the message that repeats it.
+        A code or path that has a part of a secret in it is dropped, with the message that repeats it; so is an id.
         """
         told = error.native_code + "\n" + error.param
         if any(shares(told, secret) for secret in self._secrets):
@@ -76,6 +76,8 @@ class Attempt:
             error.args = (error.message,)
         if any(shares(error.foreign_message, secret) for secret in self._secrets):
             error.foreign_message = ""
+        if any(shares(self.entry.upstream_request_id, secret) for secret in self._secrets):
+            self.entry.ClearField("upstream_request_id")
 
 
 def shares(text: str, secret: str) -> bool:
