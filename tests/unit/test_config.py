@@ -1,6 +1,7 @@
 """trunkline.yaml: what is understood, what is refused and how it is told, through `trunkline check` and `load`."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,12 @@ from trunkline_server.core.addresses import AddressPolicy
 from trunkline_server.core.http import Endpoint
 from trunkline_server.core.secret import Secret
 from trunkline_server.providers.dialects import DIALECTS
+from trunkline_server.providers.registry import ROWS
 
 HERE = Path(__file__).parent
 BROKEN = HERE / "configs" / "broken"
 EXAMPLE = HERE.parents[1] / "docs" / "trunkline.example.yaml"
+CREDENTIALS = EXAMPLE.with_name("credentials.md")
 
 WHOLE = """
 providers:
@@ -371,6 +374,17 @@ models: {{m: {{deployments: [{{provider: p, upstream_model: x}}]}}}}
     path = written(tmp_path, text)
     assert build(load(path, {})).providers["p"].settings.keys() == {"region"}
     assert build(load(path, {"A": "a", "B": "b"})).providers["p"].settings.keys() > {"access_key_id"}
+
+
+def test_example_shows_every_setting(tmp_path: Path) -> None:
+    """What the example has as comments is right too; settings that it lacks are those of credentials, told there."""
+    providers, models = EXAMPLE.read_text("utf-8").split("\nmodels:\n")
+    whole = re.sub(r"^  # (?=( {2})?[a-z_]+:( |$))", "  ", providers, flags=re.MULTILINE) + "\nmodels:\n" + models
+    document = load(written(tmp_path, whole), {})
+    shown = {entry.dialect for entry in document.config.providers.values()}
+    assert shown >= {row.account.dialect for row in ROWS.values() if row.account.settings} - {"azure-responses"}
+    told = set(re.findall(r"\b[a-z_]+(?=: )", whole)) | set(re.findall(r"`([a-z_]+)`", CREDENTIALS.read_text("utf-8")))
+    assert {setting.name for row in ROWS.values() for setting in row.account.settings} <= told
 
 
 def test_dialects_are_those_that_are_spoken(tmp_path: Path) -> None:
