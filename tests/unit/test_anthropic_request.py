@@ -137,7 +137,7 @@ def test_bound_is_always_sent() -> None:
     ("deployment", "asked", "wanted"),
     [
         (NEWEST, {"effort": v1.REASONING_EFFORT_XHIGH}, ({"type": "adaptive"}, "xhigh", 8192, ())),
-        (NEWEST, {"effort": v1.REASONING_EFFORT_MINIMAL}, ({"type": "adaptive"}, "low", 8192, ())),
+        (NEWEST, {"effort": v1.REASONING_EFFORT_MINIMAL}, ({"type": "adaptive"}, "low", 8192, ("reasoning.effort",))),
         (NEWEST, {"effort": v1.REASONING_EFFORT_NONE}, ({"type": "disabled"}, None, 8192, ())),
         (NEWEST, {"budget_tokens": 0}, ({"type": "disabled"}, None, 8192, ())),
         (
@@ -157,7 +157,7 @@ def test_bound_is_always_sent() -> None:
             {"effort": v1.REASONING_EFFORT_LOW, "summary": v1.REASONING_SUMMARY_NONE},
             ({"type": "adaptive", "display": "omitted"}, "low", 8192, ()),
         ),
-        (ADAPTIVE, {"effort": v1.REASONING_EFFORT_XHIGH}, ({"type": "adaptive"}, "high", 8192, ())),
+        (ADAPTIVE, {"effort": v1.REASONING_EFFORT_XHIGH}, ({"type": "adaptive"}, "high", 8192, ("reasoning.effort",))),
         (
             BUDGETS,
             {"effort": v1.REASONING_EFFORT_HIGH},
@@ -166,7 +166,7 @@ def test_bound_is_always_sent() -> None:
         (
             BUDGETS,
             {"effort": v1.REASONING_EFFORT_HIGH, "most": 5000},
-            ({"type": "enabled", "budget_tokens": 4000}, None, 5000, ()),
+            ({"type": "enabled", "budget_tokens": 4000}, None, 5000, ("reasoning.effort",)),
         ),
         (
             BUDGETS,
@@ -181,10 +181,10 @@ def test_bound_is_always_sent() -> None:
         (
             BUDGETS_AND_EFFORTS,
             {"effort": v1.REASONING_EFFORT_MAX, "budget_tokens": 10_000},
-            ({"type": "enabled", "budget_tokens": 10_000}, "high", 18_192, ()),
+            ({"type": "enabled", "budget_tokens": 10_000}, "high", 18_192, ("reasoning.effort",)),
         ),
         (BETWEEN_TOOLS, {"effort": v1.REASONING_EFFORT_NONE}, ({"type": "between_tools"}, None, 8192, ())),
-        (ALWAYS, {"effort": v1.REASONING_EFFORT_NONE}, (None, "low", 8192, ())),
+        (ALWAYS, {"effort": v1.REASONING_EFFORT_NONE}, (None, "low", 8192, ("reasoning.effort",))),
         (
             NEVER,
             {"effort": v1.REASONING_EFFORT_LOW, "budget_tokens": 2000, "summary": v1.REASONING_SUMMARY_AUTO},

@@ -355,7 +355,7 @@ ADAPTIVE = {"thinking": {"type": "adaptive"}}
     ("wanted", "facts", "fields", "effort", "left_out"),
     [
         (EFFORT, {}, ADAPTIVE, "medium", ()),
-        ({"effort": v1.REASONING_EFFORT_MINIMAL}, {}, ADAPTIVE, "low", ()),
+        ({"effort": v1.REASONING_EFFORT_MINIMAL}, {}, ADAPTIVE, "low", ("reasoning.effort",)),
         ({"effort": v1.REASONING_EFFORT_NONE}, {}, {"thinking": {"type": "disabled"}}, None, ()),
         ({"budget_tokens": 0}, {}, {"thinking": {"type": "disabled"}}, None, ("reasoning.budget_tokens",)),
         (
@@ -370,7 +370,7 @@ ADAPTIVE = {"thinking": {"type": "adaptive"}}
             {"reasoning_always": True, "reasoning_controls": ("adaptive", "effort"), "efforts": ("medium", "high")},
             ADAPTIVE,
             "medium",
-            (),
+            ("reasoning.effort",),
         ),
         ({"budget_tokens": 5000}, {}, ADAPTIVE, None, ("reasoning.budget_tokens",)),
         (
@@ -399,7 +399,7 @@ ADAPTIVE = {"thinking": {"type": "adaptive"}}
             {"reasoning_controls": ("adaptive", "budget", "effort"), "efforts": ("low", "high")},
             {"thinking": {"type": "adaptive", "display": "omitted"}},
             "low",
-            (),
+            ("reasoning.effort",),
         ),
         (EFFORT, {"reasoning": False}, None, None, ("reasoning.effort",)),
         ({"summary": v1.REASONING_SUMMARY_AUTO}, {}, None, None, ("reasoning.summary",)),
@@ -426,20 +426,35 @@ def test_budgets_that_are_too_small(bound: int, wanted: dict[str, Any], field: s
 
 
 @pytest.mark.parametrize(
-    ("model", "effort", "fields"),
+    ("model", "effort", "fields", "left_out"),
     [
-        ("amazon.nova-2-lite-v1:0", "XHIGH", {"reasoningConfig": {"type": "enabled", "maxReasoningEffort": "high"}}),
-        ("amazon.nova-2-lite-v1:0", "NONE", {"reasoningConfig": {"type": "disabled"}}),
-        ("openai.gpt-oss-120b-1:0", "MINIMAL", {"reasoning_effort": "low"}),
-        ("meta.llama4-scout-17b-instruct-v1:0", "HIGH", None),
+        ("amazon.nova-2-lite-v1:0", "HIGH", {"reasoningConfig": {"type": "enabled", "maxReasoningEffort": "high"}}, ()),
+        (
+            "amazon.nova-2-lite-v1:0",
+            "XHIGH",
+            {"reasoningConfig": {"type": "enabled", "maxReasoningEffort": "high"}},
+            ("reasoning.effort",),
+        ),
+        ("amazon.nova-2-lite-v1:0", "NONE", {"reasoningConfig": {"type": "disabled"}}, ()),
+        ("openai.gpt-oss-120b-1:0", "MINIMAL", {"reasoning_effort": "low"}, ("reasoning.effort",)),
+        ("openai.gpt-oss-120b-1:0", "NONE", {"reasoning_effort": "low"}, ("reasoning.effort",)),
+        ("meta.llama4-scout-17b-instruct-v1:0", "HIGH", None, ("reasoning.effort",)),
     ],
 )
-def test_thinking_of_others(model: str, effort: str, fields: Any) -> None:
-    """Other vendors' models are asked to reason in their vendor's words, if it has any."""
+def test_thinking_of_others(model: str, effort: str, fields: Any, left_out: tuple[str, ...]) -> None:
+    """Other vendors' models are asked to reason in their vendor's words, if it has any; another word is named."""
     wanted = v1.ReasoningConfig(effort=v1.ReasoningEffort.Value(f"REASONING_EFFORT_{effort}"))
-    body, left_out = sent(asking(reasoning=wanted), replace(CLAUDE, upstream_model=model))
+    body, named = sent(asking(reasoning=wanted), replace(CLAUDE, upstream_model=model))
     assert body.get("additionalModelRequestFields") == fields
-    assert left_out == (() if fields else ("reasoning.effort",))
+    assert named == left_out
+
+
+def test_effort_without_room() -> None:
+    """An effort that gets a smaller budget than its own, because the bound on the answer is low, is named."""
+    known = knowing(reasoning_controls=("budget",))
+    body, named = sent(asking(reasoning=v1.ReasoningConfig(**EFFORT), max_output_tokens=4000), known)
+    assert body["additionalModelRequestFields"]["thinking"]["budget_tokens"] == 3999
+    assert named == ("reasoning.effort",)
 
 
 @pytest.mark.parametrize(

@@ -363,3 +363,24 @@ def test_excuses_are_needed() -> None:
         for place in places(request):
             if place.field in EXCUSED:
                 assert encoded(place.cleared(request), deployment) == whole, place.path
+
+
+KNOWN: Final = {
+    "unknown": None,
+    "few words": Capability(reasoning=True, reasoning_controls=("adaptive", "effort"), efforts=("low", "high")),
+    "budgets": Capability(reasoning=True, reasoning_controls=("budget",), max_output_tokens=8192),
+    "always": Capability(reasoning=True, reasoning_always=True, efforts=("medium", "high")),
+}
+
+
+@pytest.mark.parametrize("known", KNOWN.values(), ids=KNOWN)
+@pytest.mark.parametrize("deployment", DEPLOYMENTS.values(), ids=DEPLOYMENTS)
+def test_efforts_are_taken_or_named(deployment: Deployment, known: Capability | None) -> None:
+    """Of the efforts that a model is asked for in the same way at most one is taken as asked; the others are named."""
+    taken: dict[Any, list[str]] = {}
+    for word, effort in v1.ReasoningEffort.items():
+        if effort:
+            made = encoded(asking(reasoning=v1.ReasoningConfig(effort=effort)), replace(deployment, capability=known))
+            if made[0] != "refused" and "reasoning.effort" not in made[1]:
+                taken.setdefault(made[0], []).append(word)
+    assert [words for words in taken.values() if len(words) > 1] == []

@@ -146,22 +146,28 @@ def test_file_of_another_provider() -> None:
 
 
 @pytest.mark.parametrize(
-    ("capability", "effort", "config"),
+    ("capability", "effort", "config", "as_asked"),
     [
-        (None, v1.REASONING_EFFORT_MAX, {"thinkingLevel": "HIGH"}),
-        (None, v1.REASONING_EFFORT_NONE, {"thinkingLevel": "LOW"}),
-        (LEVELS, v1.REASONING_EFFORT_MEDIUM, {"thinkingLevel": "LOW"}),
-        (LEVELS, v1.REASONING_EFFORT_NONE, {"thinkingLevel": "LOW"}),
-        (BUDGET, v1.REASONING_EFFORT_NONE, {"thinkingBudget": 0}),
-        (BUDGET, v1.REASONING_EFFORT_HIGH, {"thinkingBudget": 24_576}),
-        (ALWAYS, v1.REASONING_EFFORT_NONE, {"thinkingBudget": 128}),
+        (None, v1.REASONING_EFFORT_MINIMAL, {"thinkingLevel": "MINIMAL"}, True),
+        (None, v1.REASONING_EFFORT_MAX, {"thinkingLevel": "HIGH"}, False),
+        (None, v1.REASONING_EFFORT_NONE, {"thinkingLevel": "LOW"}, False),
+        (LEVELS, v1.REASONING_EFFORT_HIGH, {"thinkingLevel": "HIGH"}, True),
+        (LEVELS, v1.REASONING_EFFORT_MEDIUM, {"thinkingLevel": "LOW"}, False),
+        (LEVELS, v1.REASONING_EFFORT_NONE, {"thinkingLevel": "LOW"}, False),
+        (BUDGET, v1.REASONING_EFFORT_NONE, {"thinkingBudget": 0}, True),
+        (BUDGET, v1.REASONING_EFFORT_HIGH, {"thinkingBudget": 24_576}, True),
+        (BUDGET, v1.REASONING_EFFORT_XHIGH, {"thinkingBudget": 24_576}, False),
+        (ALWAYS, v1.REASONING_EFFORT_NONE, {"thinkingBudget": 128}, False),
     ],
 )
-def test_effort(capability: Capability | None, effort: v1.ReasoningEffort.ValueType, config: dict[str, Any]) -> None:
-    """Effort is a level where the model has levels, the nearest that it has, and a budget where it has none."""
+def test_effort(
+    capability: Capability | None, effort: v1.ReasoningEffort.ValueType, config: dict[str, Any], as_asked: bool
+) -> None:
+    """Effort is a level where the model has levels, and a budget where it has none; the nearest is named."""
     deployment = replace(GEMINI, capability=capability)
-    made = body(asking(reasoning=v1.ReasoningConfig(effort=effort)), deployment)
-    assert made["generationConfig"]["thinkingConfig"] == config
+    request = asking(reasoning=v1.ReasoningConfig(effort=effort))
+    assert body(request, deployment)["generationConfig"]["thinkingConfig"] == config
+    assert encoded(request, deployment).left_out == (() if as_asked else ("reasoning.effort",))
 
 
 def test_budget_and_effort() -> None:

@@ -192,10 +192,12 @@ def test_reasoning_of_a_model_that_has_none() -> None:
 
 
 def test_effort_that_the_model_has() -> None:
-    """Of the words that the model takes the nearest is sent."""
+    """Of the words that the model takes the nearest is sent, and named."""
     request = asking(reasoning=v1.ReasoningConfig(effort=v1.REASONING_EFFORT_MAX))
     assert body(request, able(efforts=("low", "high")))["reasoning"] == {"effort": "high"}
+    assert left_out(request, able(efforts=("low", "high"))) == ("reasoning.effort",)
     assert body(request)["reasoning"] == {"effort": "max"}
+    assert left_out(request) == ()
 
 
 def test_cache_hints_of_a_model_without_breakpoints() -> None:

@@ -70,11 +70,11 @@ NONE, MINIMAL, LOW, MEDIUM, HIGH, MAX = (
     ("name", "effort", "members", "left_out"),
     [
         ("openai", MAX, {"reasoning_effort": "max"}, ()),
-        ("groq", MINIMAL, {"reasoning_effort": "none"}, ()),
-        ("groq", MAX, {"reasoning_effort": "high"}, ()),
+        ("groq", MINIMAL, {"reasoning_effort": "none"}, ("reasoning.effort",)),
+        ("groq", MAX, {"reasoning_effort": "high"}, ("reasoning.effort",)),
         ("deepseek", NONE, {"thinking": {"type": "disabled"}}, ()),
         ("deepseek", MEDIUM, {"reasoning_effort": "medium"}, ()),
-        ("moonshot", MEDIUM, {"reasoning_effort": "low"}, ()),
+        ("moonshot", MEDIUM, {"reasoning_effort": "low"}, ("reasoning.effort",)),
         ("together", NONE, {"reasoning": {"enabled": False}}, ()),
         ("together", HIGH, {"reasoning": {"enabled": True}, "reasoning_effort": "high"}, ()),
         ("openrouter", NONE, {"reasoning": {"effort": "none"}}, ()),
@@ -120,6 +120,12 @@ def test_capability_decides() -> None:
     assert "thinking" not in sent("moonshot", thinking(NONE), always)[0]
     body, left_out = sent("zai", thinking(HIGH), Capability(reasoning_controls=("switch",)))
     assert (body["thinking"], left_out) == ({"type": "enabled"}, ("reasoning.effort",))
+
+
+def test_a_switch_is_used_where_there_is_no_word() -> None:
+    """A model that can be switched off is, though none of its words says so."""
+    body, left_out = sent("moonshot", thinking(NONE), Capability(efforts=("low", "high")))
+    assert (body["thinking"], "reasoning_effort" in body, left_out) == ({"type": "disabled"}, False, ())
 
 
 TOOL = v1.Tool(function=v1.FunctionTool(name="look"))

@@ -1,7 +1,8 @@
 """How a model is asked to think, by what is known of it.
 
 1. A model of which nothing is known is asked as the newest are: it decides by itself, and an effort says how much.
-2. A model that takes only a budget gets one for an effort; a budget is left out where the model takes none.
+2. A model that takes only a budget gets one for an effort; a budget is left out where the model takes none. An effort
+   is named as left out where the model gets the nearest that it has, or less than its budget for want of room.
 3. What the model would refuse beside thinking is refused here, naming the field.
 4. A turn that another model began, and called tools in, goes on without a budget: the provider refuses to switch it on
    within a turn.
@@ -106,7 +107,7 @@ class Thinking:
     def _think(self, effort: Effort | None, *, bound_by_caller: bool) -> None:
         if self._controls and "adaptive" not in self._controls:
             if "budget" in self._controls:
-                self._enable(self._budget_for(effort or "medium", bound_by_caller=bound_by_caller))
+                self._enable(self._budget_for(effort, bound_by_caller=bound_by_caller))
         else:
             self.member = {"type": "adaptive"}
         self._add_effort(effort)
@@ -114,12 +115,16 @@ class Thinking:
     def _enable(self, budget: int) -> None:
         self.member = {"type": "enabled", "budget_tokens": budget}
 
-    def _budget_for(self, effort: Effort, *, bound_by_caller: bool) -> int:
+    def _budget_for(self, asked: Effort | None, *, bound_by_caller: bool) -> int:
+        effort = asked or "medium"
         if self.max_tokens <= _LEAST_BUDGET:
             if bound_by_caller:
                 raise missing("max_output_tokens", f"thinking takes {_LEAST_BUDGET} tokens of it, so it has to be more")
             self.max_tokens += _LEAST_BUDGET
-        return max(min(_BUDGETS[effort], self.max_tokens * 4 // 5), _LEAST_BUDGET)
+        budget = max(min(_BUDGETS[effort], self.max_tokens * 4 // 5), _LEAST_BUDGET)
+        if asked and budget != _BUDGETS[effort]:
+            self._name_effort()
+        return budget
 
     def _checked(self, budget: int, *, bound_by_caller: bool) -> int:
         if budget < _LEAST_BUDGET:
@@ -139,6 +144,12 @@ class Thinking:
             return  # the budget says it
         known = self._capability.nearest_effort(effort) if self._capability else None
         self.effort = known or ("low" if effort in ("none", "minimal") else effort)
+        if self.effort != effort:
+            self._name_effort()
+
+    def _name_effort(self) -> None:
+        if "reasoning.effort" not in self.left_out:
+            self.left_out.append("reasoning.effort")
 
     def _wants_to_see(self, reasoning: v1.ReasoningConfig) -> bool:
         """Whether a summary is asked for, of a model that decides by itself whether it thinks."""

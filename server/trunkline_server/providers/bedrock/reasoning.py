@@ -1,7 +1,8 @@
 """How much the model should think, in the words of its vendor.
 
 Which words a model takes is told by its capability; where nothing is known, it is asked as the newest are. A budget of
-tokens is a hint, and left out where a model decides by itself.
+tokens is a hint, and left out where a model decides by itself. An effort is named as left out where the model gets the
+nearest that it has, or less than its budget for want of room.
 
 Sources: https://docs.aws.amazon.com/bedrock/latest/userguide/claude-messages-adaptive-thinking.html,
 https://docs.aws.amazon.com/nova/latest/nova2-userguide/extended-thinking.html; OutputConfig.effort in botocore 1.44.
@@ -100,8 +101,9 @@ def _claude(made: Thinking, request: v1.CompleteRequest, model: Capability, effo
     made.active = True
     with_words = not controls or "effort" in controls
     if "budget" in controls and (wanted.budget_tokens or "adaptive" not in controls):
-        thinking: dict[str, Any] = {"type": "enabled", "budget_tokens": _budget(request, effort)}
-        if wanted.effort and wanted.budget_tokens and not with_words:
+        tokens = _budget(request, effort)
+        thinking: dict[str, Any] = {"type": "enabled", "budget_tokens": tokens}
+        if wanted.effort and not with_words and tokens != _BUDGETS.get(effort):
             made.left_out.append("reasoning.effort")
     else:
         thinking = {"type": "adaptive"}
@@ -112,6 +114,8 @@ def _claude(made: Thinking, request: v1.CompleteRequest, model: Capability, effo
     made.members["thinking"] = thinking
     if wanted.effort and with_words:
         made.effort = _nearest(model, effort, _CLAUDE)
+        if made.effort != effort:
+            made.left_out.append("reasoning.effort")
 
 
 def _budget(request: v1.CompleteRequest, effort: Effort) -> int:
@@ -132,10 +136,13 @@ def _budget(request: v1.CompleteRequest, effort: Effort) -> int:
 def _words(made: Thinking, wanted: v1.ReasoningConfig, model: Capability, effort: Effort, family: Family) -> None:
     """Vendors that take one of a few words."""
     word = _nearest(model, effort, _THREE)
+    switched_off = effort == "none" and family.thinking == "reasoningConfig"
+    if wanted.effort and word != effort and not switched_off:
+        made.left_out.append("reasoning.effort")
     if family.thinking == "reasoning_effort":
         made.members["reasoning_effort"] = word
         made.active = True
-    elif effort == "none":
+    elif switched_off:
         made.members["reasoningConfig"] = {"type": "disabled"}
     else:
         made.members["reasoningConfig"] = {"type": "enabled", "maxReasoningEffort": word}

@@ -51,6 +51,8 @@ _BUDGETS: Final[Mapping[Effort, int]] = {
     "max": 24_576,
 }
 """What Google itself makes of these words: https://ai.google.dev/gemini-api/docs/openai, "Thinking"."""
+_NO_BUDGET: Final = frozenset({"minimal", "xhigh", "max"})
+"""Efforts that have no budget of their own: they get that of "low" or "high"."""
 _LEAST_BUDGET: Final = 128
 """Of a model whose thinking can't be switched off (Gemini 2.5 Pro)."""
 
@@ -145,11 +147,17 @@ class _Thinking:
     def _add_effort(self, effort: Effort) -> None:
         can_be_off = self._capability.reasoning_off == "zero_budget"
         if takes_levels(self._capability) and not (effort == "none" and can_be_off):
-            self.config["thinkingLevel"] = _LEVELS[self._capability.nearest_effort(effort) or effort]
+            level = _LEVELS[self._capability.nearest_effort(effort) or effort]
+            self.config["thinkingLevel"] = level
+            as_asked = level == effort.upper()
         elif effort == "none" and not can_be_off and self._capability.reasoning_always:
             self.config["thinkingBudget"] = _LEAST_BUDGET
+            as_asked = False
         else:
             self.config["thinkingBudget"] = _BUDGETS[effort]
+            as_asked = effort not in _NO_BUDGET
+        if not as_asked:
+            self._left_out.append("reasoning.effort")
 
 
 def _int32(value: int, path: str) -> int:

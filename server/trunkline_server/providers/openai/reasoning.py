@@ -31,7 +31,10 @@ def add_reasoning(
     words: ReasoningWords,
     left_out: list[str],
 ) -> None:
-    """Write what was asked for into the body; what has no form is named in `left_out`."""
+    """Write what was asked for into the body.
+
+    What has no form is named in `left_out`, and an effort also where another word than its own is sent.
+    """
     has_budget = wanted.HasField("budget_tokens")
     if has_budget and words.budget:
         if words.switch:
@@ -57,7 +60,6 @@ def add_reasoning(
 def _add_effort(
     body: dict[str, Any], effort: Effort, capability: Capability | None, words: ReasoningWords, left_out: list[str]
 ) -> None:
-    effort = (capability.nearest_effort(effort) if capability else None) or effort
     can_stop = capability is None or not capability.reasoning_always
     if words.switch and can_stop:
         _switch(body, words, on=effort != "none")
@@ -67,9 +69,9 @@ def _add_effort(
     if not words.effort or controls == ("switch",):
         left_out.append("reasoning.effort")  # more or less of it can't be said, only that
     else:
-        word = _nearest(effort, words.efforts)
-        if effort == "none" != word:
-            left_out.append("reasoning.effort")  # there is no word for none: as little as can be said
+        word = _nearest((capability.nearest_effort(effort) if capability else None) or effort, words.efforts)
+        if word != effort:
+            left_out.append("reasoning.effort")
         _put(body, words.effort, word)
 
 
