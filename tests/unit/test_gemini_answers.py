@@ -12,6 +12,7 @@ from tests.golden.folders import find
 from trunkline import v1
 from trunkline.fold import fold
 from trunkline_server.core.errors import (
+    UpstreamAuthFailed,
     UpstreamBroken,
     UpstreamContentPolicy,
     UpstreamError,
@@ -22,6 +23,8 @@ from trunkline_server.core.errors import (
     UpstreamRateLimited,
 )
 from trunkline_server.providers.dialects import DIALECTS
+from trunkline_server.providers.events import MAX_BLOCKS
+from trunkline_server.providers.gemini.sources import MAX_GROUNDINGS
 
 GEMINI = DIALECTS["gemini"]
 DEPLOYMENT = next(each.deployment for each in find().exchanges if each.name == "gemini/text")
@@ -181,6 +184,26 @@ def test_repeated_sources_are_told_once() -> None:
     assert len(fold(events).message.blocks[0].text.citations) == 1
 
 
+def test_sources_have_a_bound() -> None:
+    """However many sources and pieces of metadata there are, only so many are kept, and the answer is whole."""
+    piece = {"groundingChunks": [{"web": {"uri": "https://a.example"}}], "groundingSupports": [{}] * 9}
+    many = [chunk(groundingMetadata={**piece, "number": number}) for number in range(2 * MAX_BLOCKS)]
+    odd = chunk(*[{}] * 9, groundingMetadata={})
+    events, error = streamed(chunk({"text": "Hi."}), odd, *many, chunk(finish="STOP"))
+    assert error is None
+    text, *raw = fold(events).message.blocks
+    assert len(text.text.citations) == 1
+    assert [json.loads(each.provider_opaque.data)["number"] for each in raw] == list(range(MAX_GROUNDINGS))
+
+
+def test_words_of_the_filter() -> None:
+    """What the filter says of a prompt that it refused is kept for the record."""
+    feedback = {"blockReason": "MODEL_ARMOR", "blockReasonMessage": "Blocked by Floor Setting."}
+    error = streamed({"promptFeedback": feedback})[1]
+    assert isinstance(error, UpstreamContentPolicy)
+    assert (error.native_code, error.foreign_message) == ("MODEL_ARMOR", "Blocked by Floor Setting.")
+
+
 def test_signature_without_data() -> None:
     """A part that is a signature and nothing else is kept as it came."""
     block = whole(chunk({"text": "a"}, {"thoughtSignature": "s"}, finish="STOP")).message.blocks[1]
@@ -218,6 +241,11 @@ def test_unknown_part() -> None:
             UpstreamQuotaExhausted,
         ),
         (403, {"details": [{"@type": REASON, "reason": "BILLING_DISABLED"}]}, UpstreamQuotaExhausted),
+        (
+            400,
+            {"status": "FAILED_PRECONDITION", "message": "User location is not supported for the API use."},
+            UpstreamAuthFailed,
+        ),
         (503, {}, UpstreamOverloaded),
         (500, {"details": [{"@type": 1}, 5, {"@type": QUOTA, "violations": {}}]}, UpstreamFailed),
     ],

@@ -109,7 +109,7 @@ class AnswerParts:
                 if not candidate.index:
                     self._take_candidate(candidate, payload)
         elif chunk.promptFeedback is not None and chunk.promptFeedback.blockReason:
-            raise blocked(chunk.promptFeedback.blockReason)
+            raise blocked(chunk.promptFeedback.blockReason, chunk.promptFeedback.blockReasonMessage or "")
 
     def finish(self) -> None:
         """The answer is whole. Raises UpstreamBroken if the provider did not say so."""

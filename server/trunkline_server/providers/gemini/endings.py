@@ -67,9 +67,9 @@ def finish_detail(message: Any, ratings: Any) -> str:
     return detail_of(", ".join(dict.fromkeys(blocking)), message)
 
 
-def blocked(reason: str) -> UpstreamContentPolicy:
+def blocked(reason: str, message: str) -> UpstreamContentPolicy:
     """The failure of a prompt that the filter refused."""
-    error = failure(UpstreamContentPolicy, status=200, code=word(reason))
+    error = failure(UpstreamContentPolicy, status=200, code=word(reason), message=message)
     assert isinstance(error, UpstreamContentPolicy)  # noqa: S101 - what was asked for
     return error
 

@@ -74,6 +74,8 @@ _CONTEXT_WORDS: Final = re.compile(
     r"input token count[^.]{0,64}(?:exceeds the maximum|only supports up to)|exceeds the maximum number of tokens"
 )
 _CREDIT_WORDS: Final = re.compile(r"credits are depleted|spend(?:ing)? (?:cap|limit)|billing account .{0,64}disabled")
+_PLACE_WORDS: Final = re.compile(r"user location is not supported|not available in your country")
+"""The account may not be used from where the gateway is."""
 _BY_THE_DAY: Final = re.compile(r"per_?(?:day|month)", re.IGNORECASE)
 
 
@@ -118,6 +120,8 @@ class _Report:
             return UpstreamQuotaExhausted
         if by_status is UpstreamRejected and _CONTEXT_WORDS.search(words):
             return ContextLengthExceeded
+        if by_status is UpstreamRejected and _PLACE_WORDS.search(words):
+            return UpstreamAuthFailed
         return by_status
 
 

@@ -3,16 +3,18 @@
 1. Google counts offsets in bytes of UTF-8, as the contract does, from the start of a part. In streams, and where it
    leaves the part's number out, they count from the start of the whole text. The segment's own words decide which it
    is; where they are at neither place, the offsets are not told.
-2. Of the text the first MAX_TEXT_BYTES are kept for that, and at most MAX_CITATIONS are told.
+2. Of the text the first MAX_TEXT_BYTES are kept for that, and the places of MAX_PARTS parts. Of sources, and of what
+   they support, the first MAX_CITATIONS are kept, and as many citations told at most.
 3. What the contract has no field for (queries, the search entry point that Google wants shown) comes as the raw JSON of
-   groundingMetadata, a block of its own.
+   groundingMetadata, a block of its own; of a stream that has it in many chunks, those of the first MAX_GROUNDINGS.
 
 https://ai.google.dev/api/generate-content, GroundingMetadata: in streams chunks are numbered over all responses.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator
-from typing import Any, Final
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -23,7 +25,9 @@ from trunkline_server.providers.gemini.wire import Candidate, decoded
 __all__ = ["GROUNDING", "Sources"]
 
 MAX_TEXT_BYTES: Final = 1 << 20
+MAX_PARTS: Final = 1 << 16
 MAX_CITATIONS: Final = 4096
+MAX_GROUNDINGS: Final = 64
 MAX_QUERIES: Final = 1024
 GROUNDING: Final = "groundingMetadata"
 """Type of the opaque block with the raw metadata."""
@@ -94,6 +98,10 @@ _GROUNDING: Final = msgspec.json.Decoder(_Grounding | None)
 _CITATIONS: Final = msgspec.json.Decoder(_Citations | None)
 _PAGES: Final = msgspec.json.Decoder(_Pages | None)
 
+_NONE: Final = _Source()
+_WAS_READ: Final = "URL_RETRIEVAL_STATUS_SUCCESS"
+
+_Kept = TypeVar("_Kept")
 _Span = tuple[OpenBlock | None, int, int]
 """A block, and first byte and one past the last in it; -1 where they are not known."""
 
@@ -134,7 +142,7 @@ class Sources:
 
     def part(self) -> None:
         """Another part begins."""
-        if len(self._text) < MAX_TEXT_BYTES:
+        if len(self._text) < MAX_TEXT_BYTES and len(self._parts) < MAX_PARTS:
             self._parts.append(len(self._text))
 
     def block(self, block: OpenBlock) -> None:
@@ -153,25 +161,23 @@ class Sources:
             self._ground(candidate.groundingMetadata)
         if candidate.citationMetadata:
             cited = decoded(_CITATIONS, candidate.citationMetadata) or _Citations()
-            self._told += cited.citationSources or cited.citations or ()
+            _keep(self._told, cited.citationSources or cited.citations or ())
         if candidate.urlContextMetadata:
             pages = decoded(_PAGES, candidate.urlContextMetadata) or _Pages()
-            self._told += (
-                _Source(uri=page.retrievedUrl)
-                for page in pages.urlMetadata or ()
-                if page.urlRetrievalStatus == "URL_RETRIEVAL_STATUS_SUCCESS"
-            )
+            read = (page for page in pages.urlMetadata or () if page.urlRetrievalStatus == _WAS_READ)
+            _keep(self._told, (_Source(uri=page.retrievedUrl) for page in read))
 
     def _ground(self, raw: msgspec.Raw) -> None:
         grounding = decoded(_GROUNDING, raw)
         if grounding is None:
             return
-        self._raw.append(bytes(raw))
+        if len(self._raw) < MAX_GROUNDINGS and bytes(raw) != b"{}":
+            self._raw.append(bytes(raw))
         for member, tool in _QUERIES:
             self._count(tool, getattr(grounding, member))
-        for chunk in grounding.groundingChunks or ():
-            self._chunks.append(chunk.web or chunk.retrievedContext or chunk.maps or chunk.image or _Source())
-        self._supports += grounding.groundingSupports or ()
+        chunks = grounding.groundingChunks or ()
+        _keep(self._chunks, (each.web or each.retrievedContext or each.maps or each.image or _NONE for each in chunks))
+        _keep(self._supports, grounding.groundingSupports or ())
 
     def _count(self, tool: str, queries: Any) -> None:
         # Google bills each query once, and empty ones not at all: https://ai.google.dev/gemini-api/docs/google-search
@@ -247,3 +253,7 @@ class Sources:
         """Of the answer, as far as is known: the last text of it that is not empty."""
         place = bisect_right(self._starts, len(self._text) - 1) - 1
         return (self._blocks[place] if place >= 0 else None), -1, -1
+
+
+def _keep(kept: list[_Kept], more: Iterable[_Kept]) -> None:
+    kept += islice(more, MAX_CITATIONS - len(kept))

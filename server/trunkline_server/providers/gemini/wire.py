@@ -99,6 +99,7 @@ class PromptFeedback(msgspec.Struct, gc=False):
     """What the filter says of the prompt."""
 
     blockReason: str | None = None  # noqa: N815
+    blockReasonMessage: str | None = None  # noqa: N815
 
 
 class Chunk(msgspec.Struct, gc=False):
