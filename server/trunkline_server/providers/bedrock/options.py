@@ -16,7 +16,10 @@ import msgspec
 from trunkline_server.providers.jsontext import members_of
 from trunkline_server.providers.options import refused
 
-__all__ = ["REFUSED", "take_model_fields"]
+__all__ = ["BETAS", "REFUSED", "take_model_fields"]
+
+BETAS: Final = "anthropic_beta"
+"""Claude's member for what is switched on: a list, to which the dialect and the caller both add."""
 
 _FIELDS: Final = "additionalModelRequestFields"
 _PATH: Final = f'provider_options["bedrock"].{_FIELDS}'
@@ -73,7 +76,15 @@ def take_model_fields(extra: dict[str, msgspec.Raw], written: dict[str, Any]) ->
             _check_nested(value)
             if name in written:
                 raise refused(f"{_PATH}.{name}", "sampling.top_k is written there; leave one of the two out")
-        written[name] = value
+        written[name] = _with_betas(written[name], value) if name == BETAS and name in written else value
+
+
+def _with_betas(needed: list[str], value: msgspec.Raw) -> list[str]:
+    try:
+        wanted = msgspec.json.decode(value, type=list[str])
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise refused(f"{_PATH}.{BETAS}", "has to be a list of texts") from error
+    return list(dict.fromkeys([*needed, *wanted]))
 
 
 def _check_nested(value: msgspec.Raw) -> None:

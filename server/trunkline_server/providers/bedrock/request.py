@@ -129,12 +129,18 @@ def _inference(request: v1.CompleteRequest) -> _Wire:
         made["maxTokens"] = min(request.max_output_tokens, _MAX_INT32)
     if request.HasField("sampling"):
         if request.sampling.HasField("temperature"):
-            made["temperature"] = request.sampling.temperature
+            made["temperature"] = _temperature(request.sampling)
         if request.sampling.HasField("top_p"):
             made["topP"] = request.sampling.top_p
     if request.stop:
         made["stopSequences"] = list(request.stop)
     return made
+
+
+def _temperature(sampling: v1.Sampling) -> float:
+    if sampling.temperature > 1:
+        raise missing("sampling.temperature", "Bedrock takes 0 to 1")
+    return sampling.temperature
 
 
 def _sampling_fields(request: v1.CompleteRequest, family: Family) -> _Wire:

@@ -4,10 +4,11 @@
    additionalModelRequestFields, where its whole tool_choice then stands.
 2. Converse wants the tools declared that an earlier turn called. Where the caller sends none, they are declared by name
    and may not be called.
-3. A response format that the model does not have stands as a tool that has to be called; its name is reserved.
+3. Claude's own tools for computers need a beta, which Converse takes beside them.
+4. A response format that the model does not have stands as a tool that has to be called; its name is reserved.
 
-Sources: the shape ToolConfiguration in botocore 1.44, tool_choice in anthropic 2.12,
-https://docs.aws.amazon.com/bedrock/latest/userguide/tool-use-inference-call.html.
+Sources: the shape ToolConfiguration in botocore 1.44, tool_choice and the betas in anthropic 2.12,
+https://docs.aws.amazon.com/bedrock/latest/userguide/tool-use-inference-call.html and .../computer-use.html.
 """
 
 from collections.abc import Iterable
@@ -19,6 +20,7 @@ from trunkline import v1
 from trunkline_server.core.tools import configured_name, tool_name
 from trunkline_server.providers.bedrock.families import Family
 from trunkline_server.providers.bedrock.messages import Marks
+from trunkline_server.providers.bedrock.options import BETAS
 from trunkline_server.providers.bedrock.pieces import ANSWER_TOOL
 from trunkline_server.providers.jsontext import embedded, members_of
 from trunkline_server.providers.refusal import missing
@@ -29,6 +31,12 @@ _NO_ARGUMENTS: Final = msgspec.Raw(b'{"type":"object","properties":{}}')
 _ANY_ARGUMENTS: Final = msgspec.Raw(b'{"type":"object"}')
 _SYSTEM_TOOL: Final = "systemTool"
 """Type of the provider's tools that Bedrock itself runs; others are the model's vendor's."""
+_BETAS: Final = {
+    "computer_20241022": "computer-use-2024-10-22",
+    "computer_20250124": "computer-use-2025-01-24",
+    "computer_20251124": "computer-use-2025-11-24",
+}
+"""By the type of the tool."""
 _OF_CLAUDE: Final = {
     v1.TOOL_CHOICE_MODE_UNSPECIFIED: "auto",
     v1.TOOL_CHOICE_MODE_AUTO: "auto",
@@ -105,6 +113,8 @@ class Tools:
         if not self._family.tool_choice:
             raise missing(f"{where}.type", f"this model has Bedrock's own tools alone; set {_SYSTEM_TOOL}")
         self.members.setdefault("tools", []).append({**config, "type": tool.type})
+        if beta := _BETAS.get(tool.type):
+            self.members[BETAS] = [beta]
         return False
 
     def _choose(self, choice: v1.ToolChoice) -> None:
