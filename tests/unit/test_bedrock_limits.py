@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.test_bedrock_request import OPEN, asking, refused, sent
+from tests.unit.test_bedrock_request import LOOK, OPEN, OWN, asking, called, knowing, refused, sent, text, turn
 from trunkline import v1
 from trunkline_server.core.errors import ProviderOptionRefused
 from trunkline_server.providers.dialects import DIALECTS
@@ -41,3 +41,30 @@ def test_temperature_has_a_bound() -> None:
     assert refused(asking(sampling=v1.Sampling(temperature=1.5))) == "sampling.temperature"
     body, _ = sent(asking(sampling=v1.Sampling(temperature=1)))
     assert body["inferenceConfig"] == {"temperature": 1}
+
+
+BUDGETS = knowing(reasoning=True, reasoning_controls=("budget",))
+
+
+def test_budget_is_below_the_bound() -> None:
+    """A budget that leaves nothing of the bound on the output for the answer is refused."""
+    wanted = v1.ReasoningConfig(budget_tokens=2000)
+    assert refused(asking(reasoning=wanted, max_output_tokens=2000), BUDGETS) == "reasoning.budget_tokens"
+    body, _ = sent(asking(reasoning=wanted, max_output_tokens=2001), BUDGETS)
+    assert body["additionalModelRequestFields"]["thinking"] == {"type": "enabled", "budget_tokens": 2000}
+
+
+@pytest.mark.parametrize(("thought", "switched_on"), [(False, False), (True, True)])
+def test_budget_within_a_turn(thought: bool, switched_on: bool) -> None:
+    """A turn that began without a thought goes on without a budget, and the wish is named; the next turn has it."""
+    wanted = v1.ReasoningConfig(effort=v1.REASONING_EFFORT_LOW)
+    question, call, result = called()
+    if thought:
+        call.blocks.insert(0, v1.Block(reasoning=v1.Reasoning(text="t"), signature=b"s", origin=OWN))
+    turns = [question, call, result]
+    body, left_out = sent(v1.CompleteRequest(messages=turns, tools=[LOOK], reasoning=wanted), BUDGETS)
+    assert ("additionalModelRequestFields" in body) is switched_on
+    assert ("reasoning.effort" in left_out) is not switched_on
+    turns += [turn(v1.ROLE_ASSISTANT, text("Well."))]
+    body, _ = sent(asking(*turns, tools=[LOOK], reasoning=wanted), BUDGETS)
+    assert body["additionalModelRequestFields"]["thinking"]["type"] == "enabled"

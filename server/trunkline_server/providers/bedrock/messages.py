@@ -118,6 +118,13 @@ class Messages:
                 raise missing(f"messages[{place}].blocks", "this provider wants a text beside documents; add one")
 
     @property
+    def goes_on_unthought(self) -> bool:
+        """Whether the model is to go on with a turn that called tools without a thought before."""
+        if len(self.wire) < len(("its turn", "results")) or "toolResult" not in self.wire[-1]["content"][0]:
+            return False
+        return "reasoningContent" not in self.wire[-2]["content"][0]
+
+    @property
     def path_of_call(self) -> str:
         """Path of the first call in the conversation."""
         return f"{_path(self.first_call)}.tool_call"

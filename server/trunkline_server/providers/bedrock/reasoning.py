@@ -2,7 +2,8 @@
 
 Which words a model takes is told by its capability; where nothing is known, it is asked as the newest are. A budget of
 tokens is a hint, and left out where a model decides by itself. An effort is named as left out where the model gets the
-nearest that it has, or less than its budget for want of room.
+nearest that it has, or less than its budget for want of room. A turn that another model began, and called tools in,
+goes on without a budget: Claude refuses to switch one on within a turn.
 
 Sources: https://docs.aws.amazon.com/bedrock/latest/userguide/claude-messages-adaptive-thinking.html,
 https://docs.aws.amazon.com/nova/latest/nova2-userguide/extended-thinking.html; OutputConfig.effort in botocore 1.44.
@@ -56,20 +57,27 @@ class Thinking:
     left_out: list[str] = field(default_factory=list)
 
 
-def thinking_of(request: v1.CompleteRequest, known: Capability | None, family: Family) -> Thinking:
-    """How to ask. Raises CapabilityMissing."""
+def thinking_of(
+    request: v1.CompleteRequest, known: Capability | None, family: Family, *, unthought: bool = False
+) -> Thinking:
+    """How to ask. `unthought`: the turn called tools already, without a thought before. Raises CapabilityMissing."""
     made = Thinking()
     if not request.HasField("reasoning"):
         return made
     wanted, model = request.reasoning, known or _UNKNOWN
     effort = _wanted(wanted)
-    if effort is None or model.reasoning is False or not family.thinking:
+    too_late = unthought and effort != "none" and family.thinking == "thinking" and _only_by_budget(model)
+    if effort is None or model.reasoning is False or not family.thinking or too_late:
         _leave_out(made, wanted)
     elif family.thinking == "thinking":
         _claude(made, request, model, effort)
     else:
         _words(made, wanted, model, effort, family)
     return made
+
+
+def _only_by_budget(model: Capability) -> bool:
+    return "budget" in model.reasoning_controls and "adaptive" not in model.reasoning_controls
 
 
 def _wanted(wanted: v1.ReasoningConfig) -> Effort | None:
@@ -129,6 +137,9 @@ def _budget(request: v1.CompleteRequest, effort: Effort) -> int:
     if wanted.budget_tokens:
         if wanted.budget_tokens < _LEAST_BUDGET:
             raise missing("reasoning.budget_tokens", f"this model takes {_LEAST_BUDGET} or more")
+        if bounded and wanted.budget_tokens > most:
+            text = "this model counts reasoning as output; set it below max_output_tokens"
+            raise missing("reasoning.budget_tokens", text)
         return wanted.budget_tokens
     return min(_BUDGETS.get(effort, _LEAST_BUDGET), most)
 

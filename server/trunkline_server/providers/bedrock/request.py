@@ -92,7 +92,7 @@ def _body(request: v1.CompleteRequest, deployment: Deployment, left_out: list[st
     messages = Messages(marks, family)
     messages.write(request.messages)
     messages.check()
-    thinking = thinking_of(request, capability, family)
+    thinking = thinking_of(request, capability, family, unthought=messages.goes_on_unthought)
     body: _Wire = {"messages": messages.wire}
     if messages.system:
         body["system"] = messages.system
