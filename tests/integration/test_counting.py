@@ -98,6 +98,16 @@ async def test_a_provider_that_counts_is_asked():
     assert (answer.input_tokens, answer.source) == (123, v1.USAGE_SOURCE_PROVIDER)
 
 
+async def test_a_model_that_is_not_counted_is_estimated():
+    """Where the operator says that the provider does not count for a model, it is not asked."""
+    async with FakeProvider(counted(200, {"input_tokens": 123})) as provider:
+        document = one_provider(provider.base_url, dialect="anthropic")
+        document["models"]["m"]["deployments"][0]["capabilities"] = {"counts_tokens": False}
+        async with running(document) as gateway, gateway.channel() as channel:
+            answer = await count(channel, ask("word " * 400))
+        assert (answer.source, provider.requests) == (v1.USAGE_SOURCE_ESTIMATED, [])
+
+
 @pytest.mark.parametrize("status", [400, 401, 404, 429, 500, 529])
 async def test_a_provider_that_fails_to_count_does_not_fail_the_call(status):
     """There is an estimate, which says that it is one."""

@@ -541,6 +541,16 @@ def test_tool_choice() -> None:
     )
 
 
+def test_known_ability_to_be_forced_counts() -> None:
+    """Whether a model can be made to call a tool is guessed of its thinking only where it is not known."""
+    request = asking(tools=[function()], tool_choice=REQUIRED)
+    known = replace(ALWAYS.capability or Capability(), forced_tools=True)
+    assert sent(request, replace(ALWAYS, capability=known))[0]["tool_choice"] == {"type": "any"}
+    with pytest.raises(CapabilityMissing) as caught:
+        sent(request, knowing(forced_tools=False))
+    assert caught.value.violations[0].field == "tool_choice.mode"
+
+
 def test_provider_tool_is_forced_by_its_name() -> None:
     """A provider's tool is forced by the name in its settings; without one it can't be."""
 

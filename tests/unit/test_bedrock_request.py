@@ -631,3 +631,13 @@ def test_counting(model: str, counted: str | None) -> None:
             counting.encode(asking(), deployment)
     else:
         assert counting.encode(asking(), deployment).target == f"/model/{counted}/count-tokens"
+
+
+def test_known_counting_counts() -> None:
+    """Whether Bedrock counts for a model is guessed of its vendor only where it is not known."""
+    counting = BEDROCK.counting
+    assert counting is not None
+    nova = replace(knowing(counts_tokens=True), upstream_model="amazon.nova-2-lite-v1:0")
+    assert counting.encode(asking(), nova).target == "/model/amazon.nova-2-lite-v1%3A0/count-tokens"
+    with pytest.raises(CountingMissing):
+        counting.encode(asking(), knowing(counts_tokens=False))

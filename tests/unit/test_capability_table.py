@@ -263,6 +263,8 @@ REFUSING = [
     "tools: false",
     "tools_while_reasoning: false",
     "parallel_tools: false",
+    "forced_tools: false",
+    "later_instructions: false",
     "json_object: false",
     "json_schema: false",
     "logprobs: false",

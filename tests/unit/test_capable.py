@@ -35,6 +35,11 @@ def thinking(**fields):
     return v1.ReasoningConfig(**fields)
 
 
+FORCED = v1.ToolChoice(mode=v1.TOOL_CHOICE_MODE_REQUIRED)
+ROLES = (v1.ROLE_SYSTEM, v1.ROLE_DEVELOPER, v1.ROLE_USER)
+FIRST = v1.CompleteRequest(messages=[v1.Message(role=role) for role in ROLES])
+LATER = v1.CompleteRequest(messages=[*FIRST.messages, v1.Message(role=v1.ROLE_DEVELOPER)])
+
 CASES = [
     # what is asked, what is known, the field that is refused
     (ask(media("image/png")), {"input": TEXT_ONLY}, "messages[1].blocks[0].media"),
@@ -63,6 +68,13 @@ CASES = [
     (ask(tools=[FUNCTION], reasoning=thinking(effort=NONE)),
      {"tools_while_reasoning": False, "efforts": ("none", "low"), "default_effort": "low"}, None),
     (ask(tools=[SEARCH], reasoning=thinking(effort=LOW)), {"tools_while_reasoning": False, "efforts": ("low",)}, None),
+    (ask(tools=[SEARCH], tool_choice=FORCED), {"forced_tools": False}, "tool_choice.mode"),
+    (ask(tools=[SEARCH], tool_choice=v1.ToolChoice()), {"forced_tools": False}, None),
+    (ask(tools=[SEARCH], tool_choice=FORCED), {"forced_tools": True}, None),
+    (LATER, {"later_instructions": False}, "messages[3].role"),
+    (LATER, {"later_instructions": True}, None),
+    (LATER, {}, None),
+    (FIRST, {"later_instructions": False}, None),
     (ask(response_format=SCHEMA), {"json_schema": False}, "response_format.json_schema"),
     (ask(response_format=SCHEMA), {"json_object": False, "json_schema": True}, None),
     (ask(response_format=SCHEMA), {"json_schema": False, "json_by_tool": True}, None),

@@ -89,7 +89,10 @@ class CapabilityEntry(BaseModel):
     host_reads_documents: _Truth | None = None
     tools: _Truth | None = None
     tools_while_reasoning: _Truth | None = None
+    forced_tools: _Truth | None = None
     parallel_tools: _Truth | None = None
+    later_instructions: _Truth | None = None
+    counts_tokens: _Truth | None = None
     json_object: _Truth | None = None
     json_schema: _Truth | None = None
     json_by_tool: _Truth | None = None

@@ -21,8 +21,10 @@ MAX_NAMES: Final = 200
 _LIMITS: Final = ("input", "max_output_tokens")
 """Facts that refuse whatever they say: what is not in them, or beyond them."""
 _ABILITIES: Final = (
+    "forced_tools",
     "json_object",
     "json_schema",
+    "later_instructions",
     "logprobs",
     "parallel_tools",
     "reasoning",

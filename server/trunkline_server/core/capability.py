@@ -72,8 +72,14 @@ class Capability:
     tools: bool | None = None
     tools_while_reasoning: bool | None = None
     """False where it takes functions only in requests that switch its reasoning off."""
+    forced_tools: bool | None = None
+    """Whether it can be made to call a tool."""
     parallel_tools: bool | None = None
     """Whether it may call several tools in one turn."""
+    later_instructions: bool | None = None
+    """Whether instructions may stand behind other turns."""
+    counts_tokens: bool | None = None
+    """Whether the provider counts tokens for it, where the dialect can ask."""
     json_object: bool | None = None
     """Whether it can be held to JSON of any shape."""
     json_schema: bool | None = None

@@ -27,6 +27,7 @@ _KINDS: Final[dict[str, Modality]] = {"image": "image", "audio": "audio", "video
 """By the part of a media type before the slash."""
 _DOCUMENTS: Final = ("application/pdf", "application/msword", "application/vnd.")
 """How media types of documents begin. Text in files is text, and what else there is the dialect knows."""
+_INSTRUCTIONS: Final = (v1.ROLE_SYSTEM, v1.ROLE_DEVELOPER)
 _NO_CHOICE: Final = {"temperature": 1.0, "top_p": 1.0, "frequency_penalty": 0.0, "presence_penalty": 0.0}
 """Ways of sampling at values that change nothing, which models that refuse to be steered take all the same."""
 
@@ -37,6 +38,7 @@ def refuse_incapable(request: v1.CompleteRequest, capability: Capability | None)
         return
     if capability.kind == "embedding":
         raise _missing("model", f"this model embeds, and does not answer; use Embedding.Embed, {_ELSE}")
+    _check_instructions(request, capability)
     if request.tools:
         _check_tools(request, capability)
     if request.HasField("response_format"):
@@ -67,8 +69,21 @@ def refuse_unembeddable(request: v1.EmbedRequest, capability: Capability | None)
                 raise _missing(f"inputs[{index}].{path}", _takes(capability))
 
 
+def _check_instructions(request: v1.CompleteRequest, capability: Capability) -> None:
+    if capability.later_instructions is not False:
+        return
+    turned = False
+    for index, message in enumerate(request.messages):
+        turned = turned or message.role not in _INSTRUCTIONS
+        if turned and message.role in _INSTRUCTIONS:
+            text = f"this model's instructions stand before all turns; put it first, {_ELSE}"
+            raise _missing(f"messages[{index}].role", text)
+
+
 def _check_tools(request: v1.CompleteRequest, capability: Capability) -> None:
-    """Of functions alone: which of a provider's own tools there are, its dialect knows."""
+    """Of functions alone, but for the choice: which of a provider's own tools there are, its dialect knows."""
+    if capability.forced_tools is False and request.tool_choice.mode == v1.TOOL_CHOICE_MODE_REQUIRED:
+        raise _missing("tool_choice.mode", f"this model can't be made to call a tool; let it decide, {_ELSE}")
     if not any(tool.WhichOneof("kind") == "function" for tool in request.tools):
         return
     if capability.tools is False:

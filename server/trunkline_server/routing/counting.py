@@ -56,7 +56,8 @@ class TokenCounter:
         refuse_incapable(request, deployment.capability)
         dialect = self._exchange.dialect(deployment)
         try:
-            if dialect.counting is not None:
+            counts = deployment.capability is None or deployment.capability.counts_tokens is not False
+            if dialect.counting is not None and counts:
                 return dialect.counting.encode(request, deployment)
         except CountingMissing:
             pass

@@ -122,7 +122,7 @@ def _replace(whole: v1.Capabilities, name: str, values: Iterable[int]) -> None:
 
 def _features(known: Capability, dialect: Dialect) -> "list[v1.Feature.ValueType]":
     chats, embeds = known.kind == "chat", known.kind == "embedding" and dialect.embeddings is not None
-    by_tool = known.json_by_tool and known.tools and not known.reasoning_always
+    by_tool = known.json_by_tool and known.tools and known.forced_tools is not False and not known.reasoning_always
     told = {
         v1.FEATURE_COMPLETE: chats,
         v1.FEATURE_STREAM: chats,
@@ -134,6 +134,6 @@ def _features(known: Capability, dialect: Dialect) -> "list[v1.Feature.ValueType
         v1.FEATURE_LOGPROBS: known.logprobs,
         v1.FEATURE_PROMPT_CACHE: bool(known.prompt_cache),
         v1.FEATURE_EMBED: embeds,
-        v1.FEATURE_COUNT_TOKENS: chats and dialect.counting is not None,
+        v1.FEATURE_COUNT_TOKENS: chats and dialect.counting is not None and known.counts_tokens is not False,
     }
     return [feature for feature, has in told.items() if has]

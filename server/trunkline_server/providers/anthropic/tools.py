@@ -28,12 +28,16 @@ _MODES: Final = {
 
 
 def can_force(capability: Capability | None) -> bool:
-    """Whether the model can be made to call a tool.
+    """Whether the model can be made to call a tool, by what is known of that, or else of its thinking.
 
     Models whose thinking can't be wholly switched off refuse it:
     https://platform.claude.com/docs/en/models/opus-5-5/whats-new-opus-5-5
     """
-    return capability is None or not (capability.reasoning_always or capability.reasoning_off == "between_tools")
+    if capability is None:
+        return True
+    if capability.forced_tools is not None:
+        return capability.forced_tools
+    return not (capability.reasoning_always or capability.reasoning_off == "between_tools")
 
 
 def answer_tool(schema: bytes, description: str, *, strict: bool | None) -> dict[str, Any]:

@@ -32,7 +32,8 @@ class CountTokens:
     def encode(self, request: v1.CompleteRequest, deployment: Deployment) -> HttpRequest:
         """The provider's request. Raises CapabilityMissing, ProviderOptionRefused or CountingMissing."""
         model = foundation_model(deployment.upstream_model)
-        if not model or not family_of(deployment.upstream_model).counts:
+        known = deployment.capability.counts_tokens if deployment.capability else None
+        if not model or not (family_of(deployment.upstream_model).counts if known is None else known):
             raise CountingMissing
         body, left_out = converse_body(request, deployment)
         counted = {name: body[name] for name in _COUNTED if name in body}
