@@ -479,7 +479,7 @@ class ReasoningConfig(_message.Message):
     BUDGET_TOKENS_FIELD_NUMBER: _builtins.int
     SUMMARY_FIELD_NUMBER: _builtins.int
     effort: Global___ReasoningEffort.ValueType
-    """How much."""
+    """How much. A model that lacks the word gets the nearest that it has, and Attempt.left_out names reasoning.effort."""
     budget_tokens: _builtins.int
     """Most tokens of reasoning, for providers that take a number."""
     summary: Global___ReasoningSummary.ValueType
