@@ -191,6 +191,15 @@ def test_unknown_content() -> None:
         assert body["messages"][1]["content"] == [TABLE, words("a")]
 
 
+def test_citation_of_an_unknown_kind() -> None:
+    """A citation whose kind is no word is a source of the text, as one without a kind is."""
+    source = {"start": 0, "end": 2, "text": "Hi", "sources": [], "type": {"a": 1}}
+    whole = decoded(answer(words("Hi"), citations=[source]))
+    assert len(whole.message.blocks[0].text.citations) == 1
+    stream = streamed(BEGIN, said(0, "Hi"), cited(source), end())
+    assert stream.message.blocks[0].text == whole.message.blocks[0].text
+
+
 def test_unknown_events() -> None:
     """Events that are new are skipped, whatever their members are."""
     strange = b'data: {"type": "debug", "delta": 5, "index": "x", "prompt": "p"}\n\n'

@@ -358,3 +358,14 @@ def test_embedding_of_the_length_that_it_has() -> None:
     body, left_out = sent(embedding(text(), dimensions=1024), EMBED_V3)
     assert "output_dimension" not in body
     assert left_out == ("dimensions",)
+
+
+def test_empty_texts_are_left_out() -> None:
+    """Empty texts of instructions and users are left out and named; a user's turn of nothing else is refused."""
+    turns = [turn(v1.ROLE_SYSTEM, text("")), turn(v1.ROLE_USER, text(""), text("Hi."))]
+    made = COHERE.encode(v1.CompleteRequest(model="small", messages=turns), COMMAND, stream=False)
+    assert json.loads(made.body)["messages"] == [{"role": "user", "content": "Hi."}]
+    assert made.left_out == ("messages[0].blocks[0].text", "messages[1].blocks[0].text")
+    with pytest.raises(CapabilityMissing) as caught:
+        COHERE.encode(v1.CompleteRequest(messages=[turn(v1.ROLE_USER, text(""))]), COMMAND, stream=False)
+    assert caught.value.violations[0].field == "messages[0].blocks"

@@ -98,8 +98,16 @@ class Messages:
                 self._instruct(index, message)
 
     def _instruct(self, index: int, message: v1.Message) -> None:
-        parts = [self._text((index, place), block) for place, block in enumerate(message.blocks[:])]
-        self.wire.append({"role": "system", "content": plain(parts)})
+        parts = [part for place, block in enumerate(message.blocks[:]) if (part := self._asked((index, place), block))]
+        if parts:
+            self.wire.append({"role": "system", "content": plain(parts)})
+
+    def _asked(self, at: _At, block: v1.Block) -> dict[str, Any] | None:
+        """A text of an instruction or a user; an empty one is left out, since the provider refuses such a turn."""
+        if block.text.text:
+            return self._text(at, block)
+        self._leave_out(at, block)
+        return None
 
     def _ask(self, index: int, message: v1.Message) -> None:
         parts = []
@@ -107,7 +115,8 @@ class Messages:
             at = (index, place)
             kind = block.WhichOneof("kind")
             if kind == "text":
-                parts.append(self._text(at, block))
+                if part := self._asked(at, block):
+                    parts.append(part)
             elif kind != "media":
                 self._leave_out(at, block)
             elif is_document(block.media):

@@ -22,7 +22,8 @@ _FINISH_REASONS: Final[Mapping[str, "v1.FinishReason.ValueType"]] = {
     "TOOL_CALL": v1.FINISH_REASON_TOOL_CALLS,
 }
 _FAILURES: Final = frozenset({"ERROR", "TIMEOUT"})
-_NOT_OF_TEXT: Final = frozenset({"PLAN", "THINKING_CONTENT"})
+_NOT_OF_TEXT: Final = ("PLAN", "THINKING_CONTENT")
+"""Not a set: what is looked for may be a value of any kind."""
 
 
 def stop_word(value: Any, error: Any) -> str:
