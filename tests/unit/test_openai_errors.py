@@ -233,3 +233,25 @@ def test_custom_tool_call() -> None:
         0
     ]
     assert made.tool_call == v1.ToolCall(id="a", name="c", arguments_json=b"SELECT 1")
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (400, "The decoder prompt (length 10127) is longer than the maximum model length of 8192."),
+        (400, "The input (9000 tokens) is longer than the model's context length (8192 tokens)."),
+        (403, "Input token count + max_tokens parameter must be less than the context length of the model"),
+        (422, "`inputs` tokens + `max_new_tokens` must be <= 4097. Given: 4100 `inputs` tokens"),
+        (400, "prompt is too long: 202095 tokens > 200000 maximum"),
+        (400, "input length and `max_tokens` exceed context limit: 174167 + 64000 > 200000"),
+        (400, "Please reduce the length of the messages. Current length is 9000 while limit is 8192"),
+        (400, "Trying to keep the first 15857 tokens when context the overflows."),
+        (400, "This model's maximum prompt length is 131072 but the request contains 537812 tokens."),
+        (400, "Invalid request: Your request exceeded model token limit: 8192"),
+    ],
+)
+def test_too_long_in_words(status: int, message: str) -> None:
+    """A prompt that is too long is told from other faults by its words, where servers have no code for it."""
+    body = json.dumps({"error": {"message": message, "type": "invalid_request_error"}}).encode()
+    assert type(DIALECT.decode_error(status, {}, body)) is ContextLengthExceeded
+    assert type(DIALECT.decode_error(500, {}, body)) is UpstreamFailed

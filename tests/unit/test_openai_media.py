@@ -61,3 +61,14 @@ def test_parts(name: str, media: dict[str, Any], part: dict[str, Any]) -> None:
 def test_refusals(name: str, media: dict[str, Any], field: str) -> None:
     """What the provider has no part for is refused, naming what of the medium it is."""
     assert refused(name, with_media(**media)) == f"messages[0].blocks[0].media.{field}"
+
+
+@pytest.mark.parametrize("name", ["mistral", "openrouter", "litellm"])
+def test_tools_give_pictures(name: str) -> None:
+    """A tool's result may hold a picture where the provider takes one there; elsewhere it is refused."""
+    picture = v1.Block(media=v1.Media(mime_type="image/png", data=DATA))
+    result = v1.Block(tool_result=v1.ToolResult(tool_call_id="abcdef123", blocks=[picture]))
+    request = asking(v1.Message(role=v1.ROLE_TOOL, blocks=[result]))
+    turn = sent(name, request)[0]["messages"][0]
+    assert turn["content"] == [{"type": "image_url", "image_url": {"url": f"data:image/png;base64,{TEXT}"}}]
+    assert refused("openai", request) == "messages[0].blocks[0].tool_result.blocks[0].media"

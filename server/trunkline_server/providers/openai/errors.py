@@ -80,7 +80,14 @@ _RESETS: Final = (
 )
 """https://developers.openai.com/api/docs/guides/rate-limits; Groq and others have the same names."""
 
-_CONTEXT_WORDS: Final = re.compile(r"maximum context length|context[ _]length exceeded|exceeds? the available context")
+_CONTEXT_WORDS: Final = re.compile(
+    r"maximum context (?:length|limit)|context[ _]length exceeded|exceeds? the available context|exceed context limit"
+    r"|longer than the (?:maximum model length|model's context length)"  # vLLM, SGLang
+    r"|`inputs` tokens \+ `max_new_tokens` must be|input token count \+ max_tokens"  # Together
+    r"|prompt is too long|maximum prompt length is|exceeded model token limit"  # Claude behind others, xAI, Moonshot
+    r"|current length is \d+ while limit is|when context the overflows"  # Cerebras, LM Studio
+)
+"""What servers without a code for it say, in lower case."""
 
 
 class _Report:

@@ -97,6 +97,7 @@ _OPENROUTER: Final = hosted(
         name="openrouter",
         format="openrouter",
         media=frozenset({"pictures", "films", "sound", "documents"}),
+        media_results=True,
         reasoning=ReasoningWords(effort="reasoning.effort", budget="reasoning.max_tokens", summary="reasoning.summary"),
         replay="reasoning_details",
         tool_choices=_CHOICES,

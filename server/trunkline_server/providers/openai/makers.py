@@ -29,6 +29,7 @@ _MISTRAL: Final = hosted(
         documents="document_url",
         sound_as_text=True,
         prefix="prefix",
+        media_results=True,
         names=False,
         replay="thinking",
         tool_choices=_CHOICES,

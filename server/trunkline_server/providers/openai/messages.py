@@ -165,9 +165,12 @@ class Messages:
         parts = []
         for index, inner in enumerate(result.blocks[:]):
             inner_at = (*at, index)
-            if inner.WhichOneof("kind") != "text":
+            if inner.WhichOneof("kind") == "text":
+                parts.append(self._text(inner_at, inner))
+            elif self._quirks.media_results:
+                parts.append(self._media(inner_at, inner))
+            else:
                 raise missing(f"{_path(inner_at)}.media", "this provider takes text only as the result of a tool")
-            parts.append(self._text(inner_at, inner))
         if result.is_error:
             # The wire has no place for it; the model has to see from the text that the tool failed.
             self.left_out.append(f"{_path(at)}.tool_result.is_error")

@@ -105,6 +105,8 @@ class Quirks:
     prefix: str = ""
     """The member that says of an assistant's turn at the end that the answer goes on from there. Without it such a turn
     is refused. Empty: nothing has to be said."""
+    media_results: bool = False
+    """Whether the result of a tool may hold media, in the same parts as a user's turn."""
     names: bool = True
     """Whether names of participants reach the model. If not, they are left out."""
     reasoning: ReasoningWords = ReasoningWords()

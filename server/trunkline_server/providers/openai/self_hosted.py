@@ -165,6 +165,7 @@ _LITELLM: Final = row(
         name="litellm",
         format="litellm",
         media=frozenset({"pictures", "films", "sound", "documents"}),
+        media_results=True,
         reasoning=ReasoningWords(budget="thinking.budget_tokens", budget_with=("thinking.type", "enabled")),
         replay="thinking_blocks",
         tool_choices=_CHOICES,
