@@ -506,3 +506,47 @@ async def test_fields_that_are_left_out_are_named_or_counted(provider, channel, 
     assert left_out[0] == "messages[1].blocks[0].reasoning"
     assert len(left_out) == 32
     assert left_out[-1] == ("messages[32].blocks[0].reasoning" if count == 32 else f"and {count - 31} more")
+
+
+def json_instead(body, content_type="application/json"):
+    async def handler(request, send):
+        await send(200, body, {"content-type": content_type})
+
+    return handler
+
+
+async def test_a_whole_answer_in_place_of_a_stream_is_streamed(provider, channel):
+    """A server that can't stream answers whole; the caller gets events that fold to the same."""
+    said = fake.Answer(text="All at once.", tool_calls=(("c1", "look", "{}"),), finish_reason="tool_calls")
+    provider.script = json_instead(said.body(), "application/json; charset=utf-8")
+    streamed = fold(await events_of(completion(channel).StreamComplete(ask())))
+    whole = await completion(channel).Complete(ask())
+    assert streamed.message == whole.message
+    assert streamed.finished.finish_reason == whole.finished.finish_reason == v1.FINISH_REASON_TOOL_CALLS
+    assert streamed.finished.usage == whole.finished.usage
+
+
+async def test_a_failure_in_place_of_a_stream_is_told(provider, channel):
+    """Its code is the provider's, although the status says that all is well."""
+    provider.script = json_instead(b'{"error": {"code": "insufficient_quota", "message": "pay"}}')
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await events_of(completion(channel).StreamComplete(ask()))
+    assert reason(caught.value) == "UPSTREAM_QUOTA_EXHAUSTED"
+
+
+async def test_a_stream_under_another_name_is_one(provider, channel):
+    """A proxy that calls events JSON does not break the answer."""
+    said = fake.Answer(text="Piece by piece.")
+    provider.script = json_instead(b"".join(said.frames(3)))
+    events = await events_of(completion(channel).StreamComplete(ask()))
+    assert fold(events).message.blocks[0].text.text == "Piece by piece."
+
+
+async def test_an_answer_beyond_the_bound_is_asked_for_once(provider):
+    """It would be as long again, and billed again."""
+    provider.script = json_instead(fake.Answer(text="x" * 2_000_000).body())
+    document = one_provider(provider.base_url)
+    async with running(document, max_response_bytes=1 << 20) as gateway, gateway.channel() as channel:
+        failed = await failure_of(completion(channel).Complete(ask()))
+    assert reason(failed) == "UPSTREAM_MALFORMED"
+    assert len(provider.requests) == 1

@@ -43,6 +43,7 @@ __all__ = [
     "UpstreamQuotaExhausted",
     "UpstreamRateLimited",
     "UpstreamRejected",
+    "UpstreamTooLong",
     "UpstreamUnreachable",
 ]
 
@@ -229,6 +230,12 @@ class UpstreamBroken(UpstreamError):
 
 class UpstreamMalformed(UpstreamError):
     """The provider sent something that is not its own format, or beyond a bound."""
+
+    reason = v1.ERROR_REASON_UPSTREAM_MALFORMED
+
+
+class UpstreamTooLong(UpstreamError):
+    """The provider's answer is beyond the bound on whole answers. It would be again, and billed again."""
 
     reason = v1.ERROR_REASON_UPSTREAM_MALFORMED
 

@@ -14,7 +14,7 @@ from trunkline import v1
 from trunkline_server.core.call import Call
 from trunkline_server.core.deployment import Deployment
 from trunkline_server.core.dialect import Embeddings
-from trunkline_server.core.errors import CapabilityMissing, FieldViolation, GatewayError
+from trunkline_server.core.errors import CapabilityMissing, FieldViolation, GatewayError, UpstreamMalformed
 from trunkline_server.core.http import HttpRequest
 from trunkline_server.routing.capable import refuse_unembeddable
 from trunkline_server.routing.exchange import Exchange
@@ -67,6 +67,8 @@ class EmbeddingRouter:
                 for more in await self._ask_all(deployment, parts[start : start + PARTS_AT_ONCE], trying):
                     answer.vectors.extend(more.vectors)
                     add_usage(answer.usage, more.usage)
+            if len({vector.dimensions for vector in answer.vectors}) > 1:
+                raise UpstreamMalformed("the provider sent vectors of different lengths")
             if answer.HasField("usage"):
                 trying.entry.usage.CopyFrom(answer.usage)
                 call.usage = answer.usage

@@ -11,7 +11,7 @@ from typing import Final
 from trunkline_server.core.credential import Presenter
 from trunkline_server.core.deployment import Deployment, Provider
 from trunkline_server.core.dialect import Dialect
-from trunkline_server.core.errors import FirstTokenTimeout, GatewayError, IdleTimeout, UpstreamMalformed
+from trunkline_server.core.errors import FirstTokenTimeout, GatewayError, IdleTimeout, UpstreamTooLong
 from trunkline_server.core.http import HttpRequest
 from trunkline_server.routing.trail import Attempt
 from trunkline_server.upstream import Upstream, UpstreamResponse
@@ -56,7 +56,7 @@ class Exchange:
     ) -> bytes:
         """The body of an answer with status 200. `until` is the limit for its first byte, `idle_s` that for silence."""
         with await self.open(deployment, http, trying, until=until) as response:
-            return await self._read_whole(response, until, idle_s)
+            return await self.read_whole(response, until, idle_s)
 
     async def open(
         self, deployment: Deployment, http: HttpRequest, trying: Attempt, *, until: float
@@ -80,7 +80,7 @@ class Exchange:
             failure.renewed = presenter.refused(http, response.status, response.headers)
         raise failure
 
-    async def _read_whole(self, response: UpstreamResponse, until: float, idle_s: float) -> bytes:
+    async def read_whole(self, response: UpstreamResponse, until: float, idle_s: float) -> bytes:
         """The body of an answer in one piece. Once its head is there, silence is bounded as in a stream."""
         limit = self.limits.max_response_bytes
         pieces: list[bytes] = []
@@ -88,7 +88,7 @@ class Exchange:
         while data := await self.read(response, until, self.clock() + idle_s):
             size += len(data)
             if size > limit:
-                raise UpstreamMalformed(f"the provider's answer is longer than {limit} bytes")
+                raise UpstreamTooLong(f"the provider's answer is longer than {limit} bytes; ask for less")
             pieces.append(data)
         return b"".join(pieces)
 

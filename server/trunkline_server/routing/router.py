@@ -22,10 +22,13 @@ from trunkline_server.routing.capable import refuse_incapable
 from trunkline_server.routing.exchange import Exchange
 from trunkline_server.routing.trail import Attempt, attempt
 from trunkline_server.routing.tries import Planner, Tries
+from trunkline_server.routing.unfold import unfold
 from trunkline_server.upstream import UpstreamResponse
 
 ENDING_S: Final = 2.0
 """How long usage is waited for after the finish reason."""
+
+_JSON_BEGINS: Final = (b"{", b"[")
 
 
 class Router:
@@ -93,7 +96,16 @@ class Router:
             until = self._first_token_until(request, call, moves_on=moves_on)
             try:
                 with await self._exchange.open(deployment, http, trying, until=until) as response:
-                    async with aclosing(self._batches(response, decoder, request, trying, until)) as batches:
+                    if _is_json(response):
+                        body = await self._exchange.read_whole(response, until, self._idle_s(request))
+                        if body.lstrip()[:1] in _JSON_BEGINS:
+                            events = unfold(dialect.decode(body, deployment))
+                        else:  # a stream after all, under another name
+                            events = [*decoder.feed(body), *decoder.end()]
+                        batches = _once(events, trying)
+                    else:
+                        batches = self._batches(response, decoder, request, trying, until)
+                    async with aclosing(batches):
                         async for events in batches:
                             _complete_events(events, deployment, trying, call)
                             call.content_sent = True
@@ -168,6 +180,16 @@ def _first_token_limit(request: v1.CompleteRequest, call: Call) -> float:
 
 def _seconds(duration: Duration) -> float:
     return duration.ToNanoseconds() / 1e9
+
+
+def _is_json(response: UpstreamResponse) -> bool:
+    """Whether a whole answer, or a failure, comes where a stream was asked for."""
+    return response.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
+
+
+async def _once(events: list[v1.StreamEvent], trying: Attempt) -> AsyncGenerator[list[v1.StreamEvent], None]:
+    trying.first_content()
+    yield events
 
 
 def _is_content(event: v1.StreamEvent) -> bool:
