@@ -1,8 +1,10 @@
 """What Bedrock's models take only within limits, and what they have to be told beside it."""
 
+from typing import Any
+
 import pytest
 
-from tests.unit.test_bedrock_request import LOOK, OPEN, OWN, asking, called, knowing, refused, sent, text, turn
+from tests.unit.test_bedrock_request import LOOK, NOVA, OPEN, OWN, asking, called, knowing, refused, sent, text, turn
 from trunkline import v1
 from trunkline_server.core.errors import ProviderOptionRefused
 from trunkline_server.providers.dialects import DIALECTS
@@ -68,3 +70,20 @@ def test_budget_within_a_turn(thought: bool, switched_on: bool) -> None:
     turns += [turn(v1.ROLE_ASSISTANT, text("Well."))]
     body, _ = sent(asking(*turns, tools=[LOOK], reasoning=wanted), BUDGETS)
     assert body["additionalModelRequestFields"]["thinking"]["type"] == "enabled"
+
+
+@pytest.mark.parametrize(
+    ("beside", "word", "left_out"),
+    [
+        ({}, "high", ()),
+        ({"max_output_tokens": 500}, "medium", ("reasoning.effort",)),
+        ({"sampling": v1.Sampling(temperature=0.5)}, "medium", ("reasoning.effort",)),
+        ({"sampling": v1.Sampling(top_p=0.5)}, "medium", ("reasoning.effort",)),
+        ({"sampling": v1.Sampling(top_k=5)}, "high", ()),
+    ],
+)
+def test_highest_effort_of_nova(beside: dict[str, Any], word: str, left_out: tuple[str, ...]) -> None:
+    """Beside a bound on the output, temperature or top_p, Nova gets the effort below its highest, and that is named."""
+    body, named = sent(asking(reasoning=v1.ReasoningConfig(effort=v1.REASONING_EFFORT_HIGH), **beside), NOVA)
+    assert body["additionalModelRequestFields"]["reasoningConfig"]["maxReasoningEffort"] == word
+    assert named == left_out

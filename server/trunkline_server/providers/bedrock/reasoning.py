@@ -3,7 +3,8 @@
 Which words a model takes is told by its capability; where nothing is known, it is asked as the newest are. A budget of
 tokens is a hint, and left out where a model decides by itself. An effort is named as left out where the model gets the
 nearest that it has, or less than its budget for want of room. A turn that another model began, and called tools in,
-goes on without a budget: Claude refuses to switch one on within a turn.
+goes on without a budget: Claude refuses to switch one on within a turn. Nova takes neither a bound on the output nor
+temperature and top_p beside its highest effort; with one of these it gets the effort below.
 
 Sources: https://docs.aws.amazon.com/bedrock/latest/userguide/claude-messages-adaptive-thinking.html,
 https://docs.aws.amazon.com/nova/latest/nova2-userguide/extended-thinking.html; OutputConfig.effort in botocore 1.44.
@@ -72,7 +73,7 @@ def thinking_of(
     elif family.thinking == "thinking":
         _claude(made, request, model, effort)
     else:
-        _words(made, wanted, model, effort, family)
+        _words(made, request, model, effort, family)
     return made
 
 
@@ -144,9 +145,12 @@ def _budget(request: v1.CompleteRequest, effort: Effort) -> int:
     return min(_BUDGETS.get(effort, _LEAST_BUDGET), most)
 
 
-def _words(made: Thinking, wanted: v1.ReasoningConfig, model: Capability, effort: Effort, family: Family) -> None:
+def _words(made: Thinking, request: v1.CompleteRequest, model: Capability, effort: Effort, family: Family) -> None:
     """Vendors that take one of a few words."""
+    wanted = request.reasoning
     word = _nearest(model, effort, _THREE)
+    if word == "high" and family.thinking == "reasoningConfig" and _is_bound(request):
+        word = "medium"
     switched_off = effort == "none" and family.thinking == "reasoningConfig"
     if wanted.effort and word != effort and not switched_off:
         made.left_out.append("reasoning.effort")
@@ -159,6 +163,12 @@ def _words(made: Thinking, wanted: v1.ReasoningConfig, model: Capability, effort
         made.members["reasoningConfig"] = {"type": "enabled", "maxReasoningEffort": word}
         made.active = True
     _name_beside(made, wanted)
+
+
+def _is_bound(request: v1.CompleteRequest) -> bool:
+    """Whether the request says what Nova refuses beside its highest effort."""
+    sampling = request.sampling
+    return request.HasField("max_output_tokens") or sampling.HasField("temperature") or sampling.HasField("top_p")
 
 
 def _name_beside(made: Thinking, wanted: v1.ReasoningConfig) -> None:
