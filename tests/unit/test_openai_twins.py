@@ -341,6 +341,25 @@ def test_cache_keys_route() -> None:
         assert (body["prompt_cache_key"], left_out) == ("chat-1", ())
 
 
+CALLED = v1.Message(
+    role=v1.ROLE_ASSISTANT, blocks=[v1.Block(tool_call=v1.ToolCall(id="call_1", name="look", arguments_json=b"{}"))]
+)
+SAID = v1.Message(role=v1.ROLE_ASSISTANT, blocks=[v1.Block(text=v1.Text(text="So."))])
+
+
+@pytest.mark.parametrize(
+    ("name", "blanks"), [("deepseek", [" ", " "]), ("moonshot", [" ", None]), ("openai", [None] * 2)]
+)
+def test_turns_of_others_get_a_blank_thought(name: str, blanks: list[str | None]) -> None:
+    """A conversation moves to a provider that wants thoughts in the model's turns; without reasoning it wants none."""
+    turns = sent(name, asking(CALLED, SAID))[0]["messages"][:2]
+    assert [turn.get("reasoning_content") for turn in turns] == blanks
+    off = asking(CALLED, SAID, reasoning=v1.ReasoningConfig(effort=NONE))
+    assert not any("reasoning_content" in turn for turn in sent(name, off)[0]["messages"])
+    can_not = sent(name, asking(CALLED, SAID), Capability(reasoning=False))[0]
+    assert not any("reasoning_content" in turn for turn in can_not["messages"])
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),

@@ -52,8 +52,9 @@ _MISTRAL: Final = hosted(
     unsure="that a system turn may follow any other: mistral-common takes it only first or after a user's.",
 )
 
-# Turns with tool calls have to bring their reasoning_content back, or the call is refused; elsewhere it is ignored. Any
-# word for how much is taken, and mapped there: medium to high, for one.
+# Turns with tool calls have to bring their reasoning_content back, or the call is refused; so do all others, as some
+# found (https://github.com/openclaw/openclaw/issues/73417). Any word for how much is taken, and mapped there: medium to
+# high, for one.
 _DEEPSEEK: Final = hosted(
     "DeepSeek",
     "https://api.deepseek.com",
@@ -66,6 +67,7 @@ _DEEPSEEK: Final = hosted(
         media=frozenset(),
         reasoning=ReasoningWords(switch="thinking.type", on=""),
         replay="reasoning_content",
+        needs_thoughts="turns",
         tool_choices=_CHOICES,
         parallel_tool_calls=False,
         formats=frozenset({"json_object"}),
@@ -152,6 +154,7 @@ _MOONSHOT: Final = hosted(
         media_uris=False,
         reasoning=ReasoningWords(efforts=("low", "high", "max"), switch="thinking.type", on=""),
         replay="reasoning_content",
+        needs_thoughts="calls",
         tool_choices=frozenset({"auto", "none"}),
         parallel_tool_calls=False,
         seed="",

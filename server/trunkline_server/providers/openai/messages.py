@@ -30,6 +30,9 @@ _PLAIN: Final = {"type", "text"}
 _HALF_AN_HOUR_S: Final = 1800
 _FIVE_MINUTES_S: Final = 300
 
+BLANK: Final = " "
+"""The least that is taken for a thought where there has to be one."""
+
 _OWN_KINDS: Final = frozenset({"reasoning", "provider_opaque"})
 """Kinds of blocks that may go back to the format they came from."""
 _AS_TEXT: Final = frozenset({"reasoning_content", "reasoning"})
@@ -45,6 +48,7 @@ class Messages:
     """Writes turns, in order. `wire` is the result, `left_out` the paths of what could not travel."""
 
     __slots__ = (
+        "_blanks",
         "_custom_tools",
         "_mark",
         "_provider",
@@ -56,8 +60,12 @@ class Messages:
         "wire",
     )
 
-    def __init__(self, quirks: Quirks, provider: str, *, mark: str, custom_tools: frozenset[str]) -> None:
+    def __init__(
+        self, quirks: Quirks, provider: str, *, mark: str, custom_tools: frozenset[str], reasons: bool = True
+    ) -> None:
         self._quirks = quirks
+        self._blanks = quirks.needs_thoughts if reasons else ""
+        """Which turns have to hold a thought, as long as the model reasons (`reasons`)."""
         self._replay = quirks.replay
         self._short_ids = quirks.short_tool_ids
         self._provider = provider
@@ -126,6 +134,8 @@ class Messages:
         turn: dict[str, Any] = {"role": "assistant", "content": _content(parts) if parts or not calls else None}
         if own:
             turn[self._replay] = "".join(own) if self._replay in _AS_TEXT else own
+        elif self._blanks == "turns" or (self._blanks == "calls" and calls):
+            turn[self._replay] = BLANK
         if calls:
             turn["tool_calls"] = calls
         self._add(turn, place, message.name)

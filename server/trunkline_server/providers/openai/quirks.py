@@ -111,6 +111,9 @@ class Quirks:
     """Whether names of participants reach the model. If not, they are left out."""
     reasoning: ReasoningWords = ReasoningWords()
     replay: Replay = ""
+    needs_thoughts: Literal["", "calls", "turns"] = ""
+    """Which turns of the model's are refused without thoughts while it reasons: those with calls of tools, or all. One
+    that another made, or that lost them, gets BLANK."""
     thoughts_restart: bool = False
     """Whether a piece of a streamed thought may begin with all of the thought that came before."""
 

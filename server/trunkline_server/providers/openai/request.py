@@ -64,7 +64,8 @@ def encode_request(request: v1.CompleteRequest, deployment: Deployment, quirks: 
 def _body(request: v1.CompleteRequest, deployment: Deployment, quirks: Quirks, left_out: list[str]) -> dict[str, Any]:
     mark = cache_mark(deployment, quirks)
     tools = Tools(request, quirks)
-    messages = Messages(quirks, deployment.provider.name, mark=mark, custom_tools=tools.custom)
+    reasons = _reasons(request, deployment)
+    messages = Messages(quirks, deployment.provider.name, mark=mark, custom_tools=tools.custom, reasons=reasons)
     messages.write(request.messages)
     body: dict[str, Any] = {"model": deployment.upstream_model, "messages": messages.wire}
     body.update(tools.members)
@@ -81,6 +82,13 @@ def _body(request: v1.CompleteRequest, deployment: Deployment, quirks: Quirks, l
     left_out += tools.left_out
     left_out += messages.left_out
     return body
+
+
+def _reasons(request: v1.CompleteRequest, deployment: Deployment) -> bool:
+    """Whether the model may reason in this call: it can, as far as known, and is not told to leave it."""
+    if deployment.capability and deployment.capability.reasoning is False:
+        return False
+    return request.reasoning.effort != v1.REASONING_EFFORT_NONE
 
 
 def _add_bounds(body: dict[str, Any], request: v1.CompleteRequest, provider: Provider, quirks: Quirks) -> None:
