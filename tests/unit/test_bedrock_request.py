@@ -641,3 +641,13 @@ def test_known_counting_counts() -> None:
     assert counting.encode(asking(), nova).target == "/model/amazon.nova-2-lite-v1%3A0/count-tokens"
     with pytest.raises(CountingMissing):
         counting.encode(asking(), knowing(counts_tokens=False))
+
+
+def test_storage_is_read_for_nobody_by_default() -> None:
+    """S3 would be read with the gateway's own rights, so that the operator has to allow it."""
+    picture = asking(turn(v1.ROLE_USER, v1.Block(media=v1.Media(mime_type="image/png", uri="s3://a/b"))))
+    shut = replace(CLAUDE, provider=replace(CLAUDE.provider, settings={"region": "eu-central-1"}))
+    with pytest.raises(GatewayError) as refused:
+        BEDROCK.encode(picture, shut, stream=False)
+    assert refused.value.violations[0].field == "messages[0].blocks[0].media.uri"
+    assert b"s3://a/b" in BEDROCK.encode(picture, CLAUDE, stream=False).body

@@ -372,7 +372,7 @@ providers: {{p: {{dialect: bedrock, region: eu-central-1, {keys}}}}}
 models: {{m: {{deployments: [{{provider: p, upstream_model: x}}]}}}}
 """
     path = written(tmp_path, text)
-    assert build(load(path, {})).providers["p"].settings.keys() == {"region"}
+    assert build(load(path, {})).providers["p"].settings.keys() == {"region", "storage_addresses"}
     assert build(load(path, {"A": "a", "B": "b"})).providers["p"].settings.keys() > {"access_key_id"}
 
 

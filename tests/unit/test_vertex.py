@@ -24,6 +24,7 @@ from trunkline_server.providers.registry import ROWS
 
 VERTEX = DIALECTS["vertex"]
 PROJECT = {"project": "my-project", "location": "europe-west4"}
+OPEN = {**PROJECT, "storage_addresses": True}
 HERE = "/v1/projects/my-project/locations/europe-west4"
 
 
@@ -124,8 +125,17 @@ def test_addresses_need_a_type() -> None:
     """What is given by address needs a media type here, and files have no ids."""
     for media, field in ((v1.Media(uri="gs://b/a.png"), "mime_type"), (v1.Media(file_id="files/a"), "file_id")):
         with pytest.raises(CapabilityMissing) as refused:
-            VERTEX.encode(asking(v1.Block(media=media)), deployed("gemini-3.5-flash"), stream=False)
+            VERTEX.encode(asking(v1.Block(media=media)), deployed("gemini-3.5-flash", OPEN), stream=False)
         assert refused.value.violations[0].field == f"messages[0].blocks[0].media.{field}"
+
+
+def test_storage_is_read_for_nobody_by_default() -> None:
+    """Google would read it with the gateway's own rights, so that the operator has to allow it."""
+    picture = asking(v1.Block(media=v1.Media(mime_type="image/png", uri="gs://b/a.png")))
+    with pytest.raises(CapabilityMissing) as refused:
+        VERTEX.encode(picture, deployed("gemini-3.5-flash"), stream=False)
+    assert refused.value.violations[0].field == "messages[0].blocks[0].media.uri"
+    assert b"gs://b/a.png" in VERTEX.encode(picture, deployed("gemini-3.5-flash", OPEN), stream=False).body
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,11 @@ class Setting:
     """Other settings of which none may be written beside this one: each is a way of its own."""
 
 
+STORAGE_ADDRESSES = Setting(name="storage_addresses", kind="truth", default=False)
+"""Whether callers may name objects in the cloud's storage. The provider reads them with the gateway's own rights, so
+that who may call may read what the gateway may."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
     """A kind of provider: where it is, how it is asked for leave, and what else has to be said.

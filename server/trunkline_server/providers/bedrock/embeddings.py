@@ -19,6 +19,7 @@ from trunkline_server.core.deployment import Deployment
 from trunkline_server.core.errors import UpstreamMalformed
 from trunkline_server.core.http import HttpRequest
 from trunkline_server.providers.bedrock.families import foundation_model
+from trunkline_server.providers.bedrock.media import check_address
 from trunkline_server.providers.bedrock.request import http_request
 from trunkline_server.providers.bedrock.vectors import Vectors, vectors_of
 from trunkline_server.providers.counts import count_of
@@ -75,6 +76,9 @@ class BedrockEmbeddings:
         """The provider's request. Raises CapabilityMissing and ProviderOptionRefused."""
         left_out: list[str] = []
         vectors = _known(deployment)
+        for index, each in enumerate(request.inputs):
+            for place, block in enumerate(each.blocks):
+                check_address(block.media, f"inputs[{index}].blocks[{place}].media", deployment.provider)
         extra = extra_members(
             request.provider_options,
             "bedrock",

@@ -7,11 +7,12 @@ import re
 from typing import Any, Final
 
 from trunkline import v1
+from trunkline_server.core.deployment import Provider
 from trunkline_server.providers.bedrock.formats import format_of
 from trunkline_server.providers.citing import leave_out_citing
-from trunkline_server.providers.refusal import missing
+from trunkline_server.providers.refusal import missing, refuse_storage
 
-__all__ = ["DocumentNames", "media_block"]
+__all__ = ["DocumentNames", "check_address", "media_block"]
 
 _ADDRESS: Final = "s3://"
 _MAX_NAME: Final = 180
@@ -40,6 +41,12 @@ class DocumentNames:
         self._last[fit] = number
         self._given.add(name)
         return name
+
+
+def check_address(media: v1.Media, path: str, provider: Provider) -> None:
+    """Returns unless it stands in S3 and callers may not name what does. Raises CapabilityMissing."""
+    if media.uri.startswith(_ADDRESS):
+        refuse_storage(provider, f"{path}.uri")
 
 
 def media_block(media: v1.Media, path: str, names: DocumentNames, left_out: list[str]) -> dict[str, Any]:

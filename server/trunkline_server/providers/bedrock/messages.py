@@ -21,9 +21,10 @@ from typing import Any, Final
 import msgspec
 
 from trunkline import v1
+from trunkline_server.core.deployment import Provider
 from trunkline_server.core.errors import CapabilityMissing
 from trunkline_server.providers.bedrock.families import Family, family_of
-from trunkline_server.providers.bedrock.media import DocumentNames, media_block
+from trunkline_server.providers.bedrock.media import DocumentNames, check_address, media_block
 from trunkline_server.providers.bedrock.pieces import FORMAT, IN_PIECES
 from trunkline_server.providers.jsontext import embedded, is_object
 from trunkline_server.providers.refusal import missing
@@ -72,6 +73,7 @@ class Messages:
         "_family",
         "_instructed_at",
         "_marks",
+        "_provider",
         "_turns",
         "called",
         "first_call",
@@ -80,7 +82,8 @@ class Messages:
         "wire",
     )
 
-    def __init__(self, marks: Marks, family: Family) -> None:
+    def __init__(self, marks: Marks, family: Family, provider: Provider) -> None:
+        self._provider = provider
         self._marks = marks
         self._family = family
         self._instructed_at = 0
@@ -154,6 +157,7 @@ class Messages:
             if kind == "text":
                 self._text(at, block, content)
             elif kind == "media":
+                check_address(block.media, f"{_path(at)}.media", self._provider)
                 content.append(media_block(block.media, f"{_path(at)}.media", self._documents, self.left_out))
                 self._envelope(at, block, content)
             else:
@@ -298,6 +302,7 @@ class Messages:
         self._envelope(at, block, content)
 
     def _inner_media(self, at: _At, block: v1.Block, inside: _Blocks) -> None:
+        check_address(block.media, f"{_path(at)}.media", self._provider)
         made = media_block(block.media, f"{_path(at)}.media", self._documents, self.left_out)
         if "audio" in made:
             raise missing(f"{_path(at)}.media", "this provider takes no sound as the result of a tool")

@@ -89,7 +89,7 @@ def _body(request: v1.CompleteRequest, deployment: Deployment, left_out: list[st
     )
     marks = Marks(request.cache if request.HasField("cache") else None, taken=takes_marks)
     tools = Tools(request, family, marks)
-    messages = Messages(marks, family)
+    messages = Messages(marks, family, deployment.provider)
     messages.write(request.messages)
     messages.check()
     thinking = thinking_of(request, capability, family, unthought=messages.goes_on_unthought)

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from trunkline_server.core.account import Account, DialectRow, Settings
+from trunkline_server.core.account import STORAGE_ADDRESSES, Account, DialectRow, Settings
 from trunkline_server.core.credential import AWS_SETTINGS
 
 __all__ = ["ROWS"]
@@ -33,7 +33,7 @@ ROWS: Final = (
             base_url=_base_url,
             key="needed",
             presents="aws",
-            settings=AWS_SETTINGS,
+            settings=(STORAGE_ADDRESSES, *AWS_SETTINGS),
             source="https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html",
             checked="2026-11-23",
         ),

@@ -8,11 +8,12 @@ from trunkline import v1
 from trunkline_server.core.deployment import Deployment
 from trunkline_server.providers.citing import leave_out_citing
 from trunkline_server.providers.gemini.ways import Ways, takes_levels
-from trunkline_server.providers.refusal import missing
+from trunkline_server.providers.refusal import missing, refuse_storage
 
 __all__ = ["MediaParts"]
 
 _LEVELS: Final = {v1.MEDIA_DETAIL_LOW: "MEDIA_RESOLUTION_LOW", v1.MEDIA_DETAIL_HIGH: "MEDIA_RESOLUTION_HIGH"}
+_STORAGE: Final = "gs://"
 _FILE: Final = re.compile(r"(?:files/)?([a-z0-9][a-z0-9-]{0,63})")
 """https://ai.google.dev/api/files: up to 40 characters of lower case, digits and dashes."""
 
@@ -59,6 +60,8 @@ class MediaParts:
             case "data":
                 return {"inlineData": {"mimeType": media.mime_type, "data": b64encode(media.data).decode()}}
             case "uri":
+                if media.uri.startswith(_STORAGE):
+                    refuse_storage(self._deployment.provider, f"{path}.uri")
                 return {"fileData": self._address(media, media.uri, path)}
             case _:
                 return {"fileData": self._address(media, self._file(block, path), path)}

@@ -6,7 +6,7 @@ models are there.
 
 from typing import Final
 
-from trunkline_server.core.account import Account, DialectRow, Setting, Settings
+from trunkline_server.core.account import STORAGE_ADDRESSES, Account, DialectRow, Setting, Settings
 from trunkline_server.core.credential import GOOGLE_SETTINGS
 
 __all__ = ["ROWS"]
@@ -38,6 +38,7 @@ ROWS: Final = (
                 Setting(name="project", pattern=r"[a-z0-9][a-z0-9.:-]{0,99}", example="my-project"),
                 Setting(name="location", pattern=r"[a-z0-9-]{1,63}", default=_GLOBAL, example="europe-west4"),
                 Setting(name="send_labels", kind="truth", default=False),  # labels of callers, into Google's bill
+                STORAGE_ADDRESSES,
                 *GOOGLE_SETTINGS,
             ),
             source="https://aiplatform.googleapis.com/$discovery/rest?version=v1",
