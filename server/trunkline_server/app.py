@@ -52,6 +52,8 @@ class Configuration:
 
     def use(self, snapshot: Snapshot) -> None:
         """Put another snapshot in force. Credentials that it keeps stay as they are."""
+        for provider in snapshot.providers.values():
+            DIALECTS[provider.dialect]  # made now, and not in the path of a call
         self.snapshot = snapshot
         self._credentials.keep(snapshot.providers.values())
 

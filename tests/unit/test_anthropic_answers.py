@@ -465,3 +465,10 @@ def test_counts_that_are_none(body: bytes) -> None:
     assert ANTHROPIC.counting is not None
     with pytest.raises(UpstreamMalformed):
         ANTHROPIC.counting.decode(body, NEWEST)
+
+
+def test_a_server_that_fails_is_believed() -> None:
+    """A proxy's 503 is no refusal, whatever its body calls it: another attempt may do."""
+    body = b'{"type": "error", "error": {"type": "invalid_request_error", "message": "no backend"}}'
+    assert ANTHROPIC.decode_error(503, {}, body).reason_name == "UPSTREAM_OVERLOADED"
+    assert ANTHROPIC.decode_error(400, {}, body).reason_name == "UPSTREAM_REJECTED"

@@ -14,7 +14,7 @@ import pytest
 import trunkline_server
 from trunkline_server.config import build, load
 from trunkline_server.config.capabilities import capability_from
-from trunkline_server.config.capability_table import built_in, read_table
+from trunkline_server.config.capability_table import _FILE, built_in, read_table
 from trunkline_server.config.model_names import canonical
 from trunkline_server.config.problems import ConfigError
 from trunkline_server.core.capability import EFFORTS, Capability
@@ -358,3 +358,8 @@ def test_what_is_not_known_refuses_no_media():
     assert Capability().refused_media == frozenset()
     assert Capability(input=frozenset({"text", "image"})).refused_media == {"audio", "video", "document"}
     assert Capability(input=frozenset({"text"}), host_reads_documents=True).refused_media == {"image", "audio", "video"}
+
+
+def test_the_built_in_table_is_checked_here() -> None:
+    """What each process reads without checks is what `read_table` takes."""
+    assert read_table(_FILE.read_text(), _FILE.name).rules == built_in().rules

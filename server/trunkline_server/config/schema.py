@@ -6,7 +6,7 @@ is in rules.py.
 
 import re
 from collections.abc import Mapping
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, assert_never
 
@@ -254,20 +254,23 @@ def _check_pattern(setting: Setting, text: str) -> str:
     return text
 
 
-def _entry_for(account: Account) -> type[RemoteEntry]:
-    fields: dict[str, Any] = {"dialect": (Literal[account.dialect], ...)}
-    if not account.base_url:
+@cache
+def _entry_with(settings: tuple[Setting, ...], *, has_address: bool) -> type[RemoteEntry]:
+    """The entry of accounts with these settings: most have none, and each model takes its time to be made."""
+    fields: dict[str, Any] = {}
+    if not has_address:
         own = Field(repr=False, examples=["https://host.example"])
         fields["base_url"] = (Annotated[str, AfterValidator(_check_base_url)], own)
-    for setting in account.settings:
+    for setting in settings:
         kind = _kind_of(setting)
         needed = Field(examples=[setting.example] if setting.example else None)
         fields[setting.name] = (kind, needed) if setting.required else (kind | None, None)
-    return create_model(f"{account.dialect}_entry", __base__=RemoteEntry, **fields)
+    return create_model("RemoteEntry", __base__=RemoteEntry, **fields)
 
 
 PROVIDERS: Final[Mapping[str, type[RemoteEntry] | type[LocalEntry]]] = {
-    name: LocalEntry if name == "local" else _entry_for(row.account) for name, row in ROWS.items()
+    name: LocalEntry if name == "local" else _entry_with(row.account.settings, has_address=bool(row.account.base_url))
+    for name, row in ROWS.items()
 }
 """Entries by dialect: what may be written for a provider depends on what it speaks."""
 

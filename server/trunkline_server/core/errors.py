@@ -237,7 +237,7 @@ class UpstreamMalformed(UpstreamError):
 class UpstreamTooLong(UpstreamError):
     """The provider's answer is beyond the bound on whole answers. It would be again, and billed again."""
 
-    reason = v1.ERROR_REASON_UPSTREAM_MALFORMED
+    reason = v1.ERROR_REASON_UPSTREAM_TOO_LONG
 
 
 class UpstreamFailed(UpstreamError):

@@ -1,22 +1,40 @@
-"""The dialects themselves, made after the table in registry.py."""
+"""The dialects themselves, made after the table in registry.py when they are first asked for.
 
-from collections.abc import Mapping
+A configuration names a few of them. `app` asks for these before calls are served, so that no call waits for an import.
+"""
+
+from collections.abc import Iterator, Mapping
 from importlib import import_module
-from types import MappingProxyType
 from typing import Final
 
-from trunkline_server.core.account import DialectRow
 from trunkline_server.core.dialect import Dialect
 from trunkline_server.providers.registry import ROWS
 
 __all__ = ["DIALECTS"]
 
 
-def _speaker(row: DialectRow) -> Dialect:
-    module, _, name = row.speaker.partition(":")
-    speaker: Dialect = getattr(import_module(module), name)(*row.arguments)
-    return speaker
+class _Dialects(Mapping[str, Dialect]):
+    """All of them, by name."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, Dialect] = {}
+
+    def __getitem__(self, name: str) -> Dialect:
+        if name not in self._made:
+            row = ROWS[name]
+            module, _, speaker = row.speaker.partition(":")
+            self._made[name] = getattr(import_module(module), speaker)(*row.arguments)
+        return self._made[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in ROWS
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(ROWS)
+
+    def __len__(self) -> int:
+        return len(ROWS)
 
 
-DIALECTS: Final[Mapping[str, Dialect]] = MappingProxyType({name: _speaker(row) for name, row in ROWS.items()})
+DIALECTS: Final[Mapping[str, Dialect]] = _Dialects()
 """By name."""

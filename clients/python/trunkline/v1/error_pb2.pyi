@@ -102,6 +102,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """INVALID_ARGUMENT: the prompt does not fit the model's context."""
     ERROR_REASON_UPSTREAM_CONTENT_POLICY: _ErrorReason.ValueType  # 51
     """PERMISSION_DENIED: the provider's policy forbids the request."""
+    ERROR_REASON_UPSTREAM_TOO_LONG: _ErrorReason.ValueType  # 52
+    """UNAVAILABLE: the provider's answer is longer than the gateway takes in one piece."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reason in google.rpc.ErrorInfo, without its prefix: ErrorInfo.reason is "MODEL_NOT_FOUND". Its domain is
@@ -184,6 +186,8 @@ ERROR_REASON_CONTEXT_LENGTH_EXCEEDED: ErrorReason.ValueType  # 50
 """INVALID_ARGUMENT: the prompt does not fit the model's context."""
 ERROR_REASON_UPSTREAM_CONTENT_POLICY: ErrorReason.ValueType  # 51
 """PERMISSION_DENIED: the provider's policy forbids the request."""
+ERROR_REASON_UPSTREAM_TOO_LONG: ErrorReason.ValueType  # 52
+"""UNAVAILABLE: the provider's answer is longer than the gateway takes in one piece."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 @_typing.final

@@ -81,6 +81,7 @@ _PARAM: Final = re.compile(
 """How a message names the member that is wrong: "messages.1.content.0.tool_use.id: String should match"."""
 
 _CLIENT_ERRORS: Final = (400, 413, 422)
+_SERVER_ERRORS: Final = 500
 
 
 class _Report:
@@ -111,7 +112,8 @@ def error_of(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamEr
     report = _Report(body)
     kind = report.kind()
     if kind is None:
-        is_refusal = report.type == "invalid_request_error" or status in _CLIENT_ERRORS
+        # A server that fails says so by its status, whatever its proxy calls it.
+        is_refusal = status in _CLIENT_ERRORS or (report.type == "invalid_request_error" and status < _SERVER_ERRORS)
         kind = report.kind_by_words() if is_refusal else kind_of_status(status)
     return _failure(kind, report, status, retry_after_s=retry_after(headers, _RESETS))
 
