@@ -101,6 +101,8 @@ class Upstream:
         self._lanes: dict[Endpoint, Lane] = {}
         self._dialer = Dialer(self._limits, Resolver(AddressPolicy(allowed_addresses)), ca_file, self._connection)
         self._sweeper: asyncio.TimerHandle | None = None
+        self._lingering: set[Connection] = set()
+        """Of answers that were finished, and whose last bytes are awaited; each for a moment only."""
         self._closed = False
 
     async def open(self, request: HttpRequest, *, until: float = math.inf) -> UpstreamResponse:
@@ -121,8 +123,10 @@ class Upstream:
             raise
 
     def close(self) -> None:
-        """Close the idle connections. Open answers go on; from now on no connection is kept for later."""
+        """Close the connections that nobody reads from. Open answers go on; none is kept for later from now on."""
         self._closed = True
+        for connection in tuple(self._lingering):
+            connection.abort()
         if self._sweeper is not None:
             self._sweeper.cancel()
         self._close_old(math.inf)
@@ -166,11 +170,13 @@ class Upstream:
         return Connection(self._loop, self._buffer, self._limits.max_header_bytes)
 
     def _finish(self, lane: Lane, connection: Connection) -> None:
+        self._lingering.add(connection)
         if not connection.linger(partial(self._release, lane, connection)):
             self._release(lane, connection)
 
     def _release(self, lane: Lane, connection: Connection) -> None:
         """Take back the connection of an answer that was closed."""
+        self._lingering.discard(connection)
         if connection.recycle(self._loop.time()):
             if self._closed or not lane.keep(connection):
                 connection.abort()

@@ -373,6 +373,18 @@ async def test_a_finished_answer_that_does_not_end_is_aborted(upstream, provider
     assert repr(upstream) == NOTHING
 
 
+async def test_closing_waits_for_no_end_of_a_finished_answer(upstream, provider):
+    """A connection that only lingers is closed with the client, and not left to itself."""
+    provider.script = silent_end()
+    response = await upstream.open(post(provider))
+    await response.read()
+    response.finish()
+    upstream.close()
+    assert repr(upstream) == NOTHING
+    request = await provider.seen(1)
+    await asyncio.wait_for(request.closed.wait(), 0.5)
+
+
 async def test_a_finished_whole_answer_is_given_back_at_once(upstream, provider):
     """There is nothing to wait for."""
     response = await upstream.open(post(provider))
