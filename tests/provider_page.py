@@ -14,11 +14,27 @@ from trunkline_server.providers.registry import ROWS
 PAGE: Final = Path(__file__).parents[1] / "docs" / "providers.md"
 _HEAD: Final = """\
 # Providers
-Every word here comes from the table that the gateway itself reads; `python -m tests.provider_page` writes this page.
+Most of this comes from the table that the gateway itself reads; `python -m tests.provider_page` writes this page.
 **Checked** is when the source was read. **Run** means that our calls were answered by the server itself; all others are
 built after the source, and proven by whole exchanges that the vendor's own types and SDKs judge.
 
 """
+_NATIVE: Final = """\
+
+## Dialects of their own
+| `dialect` | takes beside text | JSON after a schema | vectors | counts tokens |
+|---|---|---|---|---|
+| `anthropic` | pictures, documents | yes; older models by a tool | none | yes |
+| `gemini` | pictures, sound, films, documents | yes | float32 | yes |
+| `vertex` | as `gemini`; others as their makers' dialects | as these | float32 | Gemini, Claude |
+| `bedrock` | as the model does: all of these | yes; older models by a tool | Titan, Nova, Cohere | Claude |
+| `cohere` | pictures, documents of text | yes, but not beside tools | float32, int8, uint8, binary | no |
+| `openai-responses`, `azure-responses` | pictures, documents | yes | none | at OpenAI |
+| `azure` | as `openai` | yes | float32 | no |
+
+Reasoning comes back in blocks and is replayed byte for byte, to the same dialect alone. Where tokens are not counted,
+the count is an estimate and says so. Bedrock and Vertex AI read `s3://` and `gs://` with the gateway's own rights, so
+callers may name these only where `storage_addresses: true` says so."""
 _TWINS: Final = """\
 
 ## Who speaks OpenAI's chat completions, and how
@@ -42,7 +58,7 @@ def page() -> str:
     rows = [row for name, row in ROWS.items() if name != "local"]
     lines = [_HEAD + "| provider | `dialect` | address | key | checked |\n|---|---|---|---|---|"]
     lines += [line(row.account) for row in rows]
-    lines.append(_TWINS)
+    lines += [_NATIVE, _TWINS]
     for row in rows:
         lines += ways(row)
     return "\n".join(lines) + "\n"
@@ -52,9 +68,8 @@ def line(account: Account) -> str:
     """The line of one provider in the table."""
     address = account.base_url if isinstance(account.base_url, str) else "depends on its settings"
     checked = f"[{account.checked}]({account.source})" + (" run" if account.verified == "run" else "")
-    return (
-        f"| {account.title} | `{account.dialect}` | {address or 'base_url is required'} | {account.key} | {checked} |"
-    )
+    key = f"{account.key}, or issued by the cloud" if account.presents else account.key
+    return f"| {account.title} | `{account.dialect}` | {address or 'base_url is required'} | {key} | {checked} |"
 
 
 def ways(row: DialectRow) -> Iterator[str]:
