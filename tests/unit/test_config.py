@@ -451,3 +451,16 @@ def test_a_document_that_a_worker_could_not_be_told(tmp_path: Path) -> None:
     text = f"providers:\n{first}{others}models:\n  m: {{deployments: [{{provider: p0, upstream_model: x}}]}}\n"
     [problem] = problems_of(tmp_path, text)
     assert problem.startswith(": more than 3145728 characters once it is filled in")
+
+
+def test_vertex_needs_a_project_or_a_key(tmp_path: Path) -> None:
+    """Without either each call would end in a 404; with a key there is the express mode."""
+    text = """
+    providers:
+      v: {dialect: vertex, location: eu%s}
+    models:
+      m: {deployments: [{provider: v, upstream_model: gemini-3.5-flash}]}
+    """
+    assert problems_of(tmp_path, text % "") == ["providers.v.project: missing"]
+    for enough in (", api_key: k", ", project: my-project"):
+        load(written(tmp_path, text % enough), {})

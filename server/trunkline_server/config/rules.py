@@ -189,8 +189,17 @@ def _check_remote(tree: Tree, where: Where, entry: schema.RemoteEntry, allowed: 
 def _check_settings(tree: Tree, where: Where, entry: schema.RemoteEntry) -> None:
     """What settings mean to each other. One that a variable left empty is not written."""
     written = {name for name, value in entry.settings.items() if value}
+    keyed = entry.api_key is not None and bool(entry.api_key.get_secret_value())
     for setting in entry.account.settings:
         if setting.name not in written:
+            if (
+                setting.without_key
+                and not keyed
+                and not any(name in entry.headers for name in entry.account.auth_headers)
+            ):
+                tree.report(
+                    (*where, setting.name), "missing", f"It is required without an api_key, such as {setting.example}"
+                )
             continue
         for name in setting.needs:
             if name not in written:

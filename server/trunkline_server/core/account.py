@@ -33,6 +33,8 @@ class Setting:
     """Bounds of a number."""
     needs: tuple[str, ...] = ()
     """Other settings that have to be written where this one is, or it can't be used."""
+    without_key: bool = False
+    """Required where no api_key is written."""
     instead_of: tuple[str, ...] = ()
     """Other settings of which none may be written beside this one: each is a way of its own."""
 

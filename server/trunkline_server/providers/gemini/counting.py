@@ -40,9 +40,9 @@ def decode_count(body: bytes, deployment: Deployment) -> v1.CountTokensResponse:
     answer = read_any(body)
     if isinstance(answer, dict) and answer.get("error"):
         raise reported_error(body)
-    # A count of zero is left out on the wire, as all defaults are.
-    count = count_of(answer, "totalTokens") if isinstance(answer, dict) and "totalTokens" in answer else 0
-    if count is None or not isinstance(answer, dict):
+    # Zero would be left out on the wire, as all defaults are; but no request has no tokens: such a body is no count.
+    count = count_of(answer, "totalTokens")
+    if count is None:
         raise UpstreamMalformed("the provider sent a count that is none")
     return v1.CountTokensResponse(
         input_tokens=count, source=v1.USAGE_SOURCE_PROVIDER, served_model=deployment.upstream_model

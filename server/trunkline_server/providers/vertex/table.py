@@ -35,7 +35,7 @@ ROWS: Final = (
             auth_headers=("authorization", "x-goog-api-key"),
             presents="google",
             settings=(
-                Setting(name="project", pattern=r"[a-z0-9][a-z0-9.:-]{0,99}", example="my-project"),
+                Setting(name="project", pattern=r"[a-z0-9][a-z0-9.:-]{0,99}", example="my-project", without_key=True),
                 Setting(name="location", pattern=r"[a-z0-9-]{1,63}", default=_GLOBAL, example="europe-west4"),
                 Setting(name="send_labels", kind="truth", default=False),  # labels of callers, into Google's bill
                 STORAGE_ADDRESSES,
