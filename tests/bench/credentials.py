@@ -14,7 +14,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import ReadOnlyCredentials
 
-from tests.bench.dialect import best
+from tests.bench.dialect import median
 from trunkline_server.core.faults import FaultLog
 from trunkline_server.core.http import Endpoint, HttpRequest
 from trunkline_server.core.secret import Secret
@@ -84,9 +84,9 @@ def main() -> None:
     signs = presenting(keys)
     for size, name in ((4096, "4 KiB"), (1 << 20, "1 MiB")):
         given, times = request(size), 2000 if size < 1 << 20 else 50
-        print(f"bearer token, body of {name}:       {best(lambda given=given: bearer(given), times):8.1f} us")
-        print(f"AWS signature, body of {name}:      {best(lambda given=given: signs(given), times):8.1f} us")
-        print(f"  the same by botocore:            {best(lambda given=given: botocore_signs(given), times):8.1f} us")
+        print(f"bearer token, body of {name}:       {median(lambda given=given: bearer(given), times):8.1f} us")
+        print(f"AWS signature, body of {name}:      {median(lambda given=given: signs(given), times):8.1f} us")
+        print(f"  the same by botocore:            {median(lambda given=given: botocore_signs(given), times):8.1f} us")
 
 
 if __name__ == "__main__":
