@@ -13,6 +13,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tests.fakes.supervised import LOCAL, PLAIN, Supervised
+from tests.processes import loading_s
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -38,14 +39,15 @@ async def test_it_serves_on_one_port_with_all_workers_and_says_where(tmp_path):
 
 
 async def test_the_way_to_serving_is_short(tmp_path):
-    """The supervisor and a real worker, which start one after the other, together take less than 1.5 s of CPU for it.
+    """The supervisor and a real worker, which start one after the other, together take little CPU for it.
 
-    CPU and not the clock: other work on the machine must not decide.
+    Little is less than four and a half times what loading the libraries takes in the same run, which is 1.5 s on a
+    machine of two idle cores. CPU and not the clock, and a ratio: other work on the machine must not decide.
     """
     async with Supervised(tmp_path, modules={}) as gateway:
         worker = next(each for each in gateway.children if "trunkline_server.worker" in each.cmdline())
         took = [sum(process.cpu_times()[:2]) for process in (gateway.psutil, worker)]
-    assert sum(took) < 1.5
+    assert sum(took) < 4.5 * loading_s()
 
 
 async def test_an_ipv6_and_a_unix_listener_are_served_beside_each_other(tmp_path):

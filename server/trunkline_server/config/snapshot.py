@@ -1,6 +1,6 @@
 """What a worker serves from: providers, routes and the local model, frozen. A reload replaces it as a whole."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -58,11 +58,17 @@ class Snapshot:
     """None if no model is served by it."""
 
 
-def build(document: Document, *, local_model: LocalModelAddress | None = None) -> Snapshot:
-    """The snapshot of a document. `local_model`: where the local model listens by now."""
+def build(
+    document: Document, *, local_model: LocalModelAddress | None = None, with_capabilities: bool = True
+) -> Snapshot:
+    """The snapshot of a document. `local_model`: where the local model listens by now.
+
+    `with_capabilities`: whether to look up what the models can do, for which the table of all of them is read.
+    """
     providers = {name: _provider(name, entry, local_model) for name, entry in document.config.providers.items()}
     rooms = {name: _room(entry) for name, entry in document.config.providers.items()}
-    routes = {name: _route(name, entry, providers, rooms) for name, entry in document.config.models.items()}
+    find = _capability if with_capabilities else _nothing
+    routes = {name: _route(name, entry, providers, rooms, find) for name, entry in document.config.models.items()}
     return Snapshot(
         version=document.version,
         providers=MappingProxyType(providers),
@@ -103,8 +109,15 @@ def _local(name: str, entry: schema.LocalEntry, address: LocalModelAddress | Non
     )
 
 
+_Find = Callable[[schema.DeploymentEntry, Provider, Mapping[str, int]], Capability | None]
+
+
 def _route(
-    model: str, entry: schema.ModelEntry, providers: Mapping[str, Provider], rooms: Mapping[str, Mapping[str, int]]
+    model: str,
+    entry: schema.ModelEntry,
+    providers: Mapping[str, Provider],
+    rooms: Mapping[str, Mapping[str, int]],
+    find: _Find,
 ) -> Route:
     tiers: dict[int, list[Deployment]] = {}
     for each in entry.deployments:
@@ -115,7 +128,7 @@ def _route(
             region=each.region,
             weight=each.weight,
             tier=each.tier,
-            capability=_capability(each, providers[each.provider], rooms[each.provider]),
+            capability=find(each, providers[each.provider], rooms[each.provider]),
         )
         tiers.setdefault(each.tier, []).append(deployment)
     return Route(model=model, description=entry.description, tiers=tuple(tuple(tiers[tier]) for tier in sorted(tiers)))
@@ -133,6 +146,10 @@ def _capability(entry: schema.DeploymentEntry, provider: Provider, room: Mapping
     return built_in().find(
         entry.upstream_model, dialect=provider.dialect, host=provider.endpoint.host, own={**room, **stated}
     )
+
+
+def _nothing(_entry: schema.DeploymentEntry, _provider: Provider, _room: Mapping[str, int]) -> None:
+    return None
 
 
 @lru_cache(maxsize=4096)

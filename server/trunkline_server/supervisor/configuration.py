@@ -117,7 +117,7 @@ class Configuration:
     def _read(self) -> tuple[Document, LocalModelConfig | None]:
         path = chosen(self._path)
         document = load(path, self._environ, named_by="--config or TRUNKLINE_CONFIG")
-        local_model = build(document).local_model
+        local_model = build(document, with_capabilities=False).local_model
         self._path = path  # it can be used, and from now on it is where the configuration comes from
         return document, local_model
 
@@ -131,7 +131,8 @@ class Configuration:
 
     def _warn(self) -> None:
         """Tells the doubts about what is in effect that the one before did not raise too."""
-        found = doubts(self._settings, self.document, build(self.document), self._environ)
+        snapshot = build(self.document, with_capabilities=False)
+        found = doubts(self._settings, self.document, snapshot, self._environ)
         told = {(doubt.key, doubt.message) for doubt in self._doubts}  # wherever it stands in the file now
         for doubt in found:
             if (doubt.key, doubt.message) not in told:
