@@ -21,7 +21,7 @@ _LIBRARIES = "import grpc.aio, pydantic_settings, google.protobuf.message, logur
 
 
 def loading_s() -> float:
-    """Seconds of CPU that a process takes to load the libraries alone: what is measured beside it is a ratio to this."""
+    """Seconds of CPU that a process takes to load the libraries alone, for ratios to it."""
     took = []
     for _ in range(3):
         before = os.times()
