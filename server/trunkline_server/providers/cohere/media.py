@@ -7,7 +7,7 @@ from base64 import b64encode
 from typing import Any, Final
 
 from trunkline import v1
-from trunkline_server.providers.jsontext import embedded, is_json
+from trunkline_server.providers.jsontext import embedded, is_object
 from trunkline_server.providers.refusal import missing
 
 __all__ = ["Documents", "is_document", "mime_of", "object_of", "picture_url", "unsaid"]
@@ -50,7 +50,7 @@ def picture_url(media: v1.Media, path: str, *, fetched: bool, taken: str) -> str
 
 def object_of(data: bytes, path: str) -> Any:
     """A JSON object, to be embedded as it is: anything else could write members of its own into the request."""
-    if data.lstrip(b" \t\r\n")[:1] != b"{" or not is_json(data):
+    if not is_object(data):
         raise missing(path, "this provider takes one JSON object in UTF-8 here")
     return embedded(data)
 

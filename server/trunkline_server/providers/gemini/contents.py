@@ -20,7 +20,7 @@ from trunkline_server.providers.gemini.media import MediaParts
 from trunkline_server.providers.gemini.sources import GROUNDING
 from trunkline_server.providers.gemini.tools import FUNCTION_NAME
 from trunkline_server.providers.gemini.ways import Ways, takes_levels
-from trunkline_server.providers.jsontext import embedded, is_json
+from trunkline_server.providers.jsontext import embedded, is_object
 from trunkline_server.providers.refusal import missing
 
 __all__ = ["UNSIGNED", "Contents"]
@@ -184,7 +184,7 @@ class Contents:
     def _call(self, at: _At, block: v1.Block) -> None:
         call = block.tool_call
         arguments = call.arguments_json or b"{}"
-        if not _is_object(arguments):
+        if not is_object(arguments):
             raise missing(f"{_path(at)}.tool_call.arguments_json", "this provider takes a JSON object only")
         if not FUNCTION_NAME.fullmatch(call.name):
             raise missing(f"{_path(at)}.tool_call.name", "this provider takes letters, digits and _ . : - only")
@@ -228,7 +228,7 @@ class Contents:
         if block.origin.format != self._format or opaque.type == GROUNDING:
             self._leave_out(at, block, "provider_opaque")
             return
-        if not _is_object(opaque.data):
+        if not is_object(opaque.data):
             raise missing(f"{_path(at)}.provider_opaque.data", "this provider takes a JSON object; send it as it came")
         self._hang(at, block)
         self._parts.append(embedded(opaque.data))
@@ -258,10 +258,6 @@ class Contents:
             self.left_out.append(f"{_path(at)}.logprobs")
         if block.HasField("cache_mark"):
             self.left_out.append(f"{_path(at)}.cache_mark")
-
-
-def _is_object(data: bytes) -> bool:
-    return data.lstrip(b" \t\r\n")[:1] == b"{" and is_json(data)
 
 
 def _path(at: _At) -> str:

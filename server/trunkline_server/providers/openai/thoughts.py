@@ -16,7 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from trunkline import v1
-from trunkline_server.providers.jsontext import is_json, members_of
+from trunkline_server.providers.jsontext import is_object, members_of
 from trunkline_server.providers.openai.quirks import Replay
 from trunkline_server.providers.refusal import missing
 
@@ -149,7 +149,7 @@ def replayed(block: v1.Block, replay: Replay, path: str) -> dict[str, Any] | Non
 
 def own_object(data: bytes, path: str) -> dict[str, msgspec.Raw]:
     """The members of JSON that a caller sends back. Raises CapabilityMissing where it is not one object."""
-    if is_json(data) and data.lstrip()[:1] == b"{":
+    if is_object(data):
         return members_of(data)
     raise missing(path, "the provider takes one JSON object here, as its answer had it")
 
