@@ -12,7 +12,7 @@ from typing import Any, Final
 from trunkline import v1
 from trunkline.notation import checked, checked_text, enum_value, json_bytes, placed, unknown_keys
 
-__all__ = ["Content", "Messages", "conversation"]
+__all__ = ["Content", "Messages", "blocks", "conversation"]
 
 Part = (
     str
@@ -74,7 +74,7 @@ def _message(message: v1.Message | Mapping[str, Any], place: str) -> v1.Message:
     unknown_keys(message, _KEYS.get(role, _MESSAGE_KEYS), place)
     calls = _tool_calls(message.get("tool_calls") or (), f"{place}.tool_calls")
     content = message.get("content", "")
-    said = [] if calls and not content else _blocks(content, f"{place}.content")
+    said = [] if calls and not content else blocks(content, f"{place}.content")
     with placed(place):
         if role == v1.ROLE_TOOL:
             return v1.Message(role=role, blocks=[v1.Block(tool_result=_tool_result(message, said, place))])
@@ -93,7 +93,8 @@ def _tool_result(message: Mapping[str, Any], blocks: list[v1.Block], place: str)
     )
 
 
-def _blocks(content: Content, place: str) -> list[v1.Block]:
+def blocks(content: Content, place: str) -> list[v1.Block]:
+    """The blocks of one content. Raises TypeError or ValueError that names the place."""
     if isinstance(content, Sequence) and not isinstance(content, str | bytes):
         return [_block(part, f"{place}[{index}]") for index, part in enumerate(content)]
     return [_block(content, place)]
