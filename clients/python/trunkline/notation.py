@@ -7,6 +7,7 @@ TypeError or a ValueError, raised before anything is sent.
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import Enum
 from typing import Any
 
 __all__ = ["checked", "checked_text", "enum_value", "json_bytes", "placed", "unknown_keys"]
@@ -39,7 +40,9 @@ def checked_text(value: Any, place: str) -> str:
 
 
 def enum_value(enum: Any, prefix: str, word: object, place: str) -> Any:
-    """The value of an enum of the contract by its word in lower case."""
+    """The value of an enum of the contract by its word in lower case, or by a member of an Enum with that word."""
+    if isinstance(word, Enum):
+        word = word.value
     words = [name.removeprefix(prefix).lower() for name in enum.keys()]  # noqa: SIM118 - not a dict
     words.remove("unspecified")
     if word not in words:
@@ -56,8 +59,8 @@ def json_bytes(value: Any, place: str) -> bytes:
 
 
 def unknown_keys(given: Any, known: frozenset[str], place: str) -> None:
-    """Refuses a dict that has other keys."""
-    wrong = given.keys() - known
+    """Refuses a dict that says something under other keys. None and an empty list say nothing."""
+    wrong = [name for name in given.keys() - known if given[name] is not None and given[name] != []]
     if wrong:
         names = ", ".join(sorted(map(str, wrong)))
         raise ValueError(f"{place}: only {', '.join(sorted(known))} can stand here, not {names}")
