@@ -18,6 +18,12 @@ MORE: Final = 0x80
 """The bit of a varint's byte that says that another follows."""
 MAX_SHIFT: Final = 63
 
+Shape = dict[int, Any]
+"""The fields of a message that are messages themselves: tag on the wire -> Shape."""
+
+_SHAPES: Final[dict[str, Shape]] = {}
+"""By name of the message. Of the contract's requests, so there are few; descriptors are slow to ask each time."""
+
 
 def has_more_fields(data: bytes, kind: "Descriptor | Any", limit: int) -> bool:
     """Whether a message of that kind has more than `limit` fields, those of its submessages included.
@@ -26,27 +32,45 @@ def has_more_fields(data: bytes, kind: "Descriptor | Any", limit: int) -> bool:
     that are no message are left to the decoder to refuse.
     """
     left = limit
-    parts: list[tuple[int, int, Any]] = [(0, len(data), kind)]
+    parts: list[tuple[int, int, Shape]] = [(0, len(data), _shape(kind))]
     while parts:
         at, end, inside = parts.pop()
+        # A varint of one byte is read here, as nearly all are: a call for each would take longer than all the rest.
         while at < end:
             left -= 1
             if left < 0:
                 return True
-            tag, at = _varint(data, at, end)
-            if tag & 7 == LENGTH:
-                size, at = _varint(data, at, end)
-                field = inside.fields_by_number.get(tag >> 3)
-                if field is not None and field.message_type is not None:
-                    parts.append((at, min(at + size, end), field.message_type))
+            tag = data[at]
+            at += 1
+            if tag >= MORE:
+                tag, at = _varint(data, at - 1, end)
+            wire = tag & 7
+            if wire == LENGTH:
+                size = data[at] if at < end else 0
+                at += 1
+                if size >= MORE:
+                    size, at = _varint(data, at - 1, end)
+                if tag in inside:
+                    parts.append((at, min(at + size, end), inside[tag]))
                 at += size
-            elif tag & 7 == VARINT:
+            elif wire == VARINT:
                 at = _varint(data, at, end)[1]
-            elif tag & 7 in FIXED:
-                at += FIXED[tag & 7]
+            elif wire in FIXED:
+                at += FIXED[wire]
             else:
                 return True
     return False
+
+
+def _shape(kind: "Descriptor | Any") -> Shape:
+    """The shape of a message, and of those within it, made once."""
+    name = kind.full_name
+    if name not in _SHAPES:
+        shape = _SHAPES[name] = {}
+        for field in kind.fields:
+            if field.message_type is not None:
+                shape[field.number << 3 | LENGTH] = _shape(field.message_type)
+    return _SHAPES[name]
 
 
 def _varint(data: bytes, at: int, end: int) -> tuple[int, int]:
