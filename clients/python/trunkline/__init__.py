@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from trunkline.aio import AsyncClient
     from trunkline.client import Client
     from trunkline.completion import Completion
+    from trunkline.counting import TokenCount
+    from trunkline.embeddings import Embeddings, EmbedOptions
     from trunkline.errors import (
         Aborted,
         AlreadyExists,
@@ -33,11 +35,14 @@ if TYPE_CHECKING:
     )
     from trunkline.fold import Fold
     from trunkline.messages import CompletionOptions
+    from trunkline.outcome import Outcome
     from trunkline.stream import AsyncStream, Stream
+    from trunkline.turns import Assistant, System, ToolOutput, User
 
 __all__ = [
     "Aborted",
     "AlreadyExists",
+    "Assistant",
     "AsyncClient",
     "AsyncStream",
     "BrokenStream",
@@ -46,30 +51,47 @@ __all__ = [
     "Completion",
     "CompletionOptions",
     "DeadlineExceeded",
+    "EmbedOptions",
+    "Embeddings",
     "FieldViolation",
     "Fold",
     "InternalError",
     "InvalidRequest",
     "NotFound",
+    "Outcome",
     "PermissionDenied",
     "PreconditionFailed",
     "RateLimited",
     "Stream",
+    "System",
+    "Tls",
+    "TokenCount",
+    "ToolOutput",
     "TrunklineError",
     "Unauthenticated",
     "Unavailable",
     "Unimplemented",
+    "User",
     "v1",
 ]
 
 _HOMES: Final = {
+    "Assistant": "trunkline.turns",
     "AsyncClient": "trunkline.aio",
     "AsyncStream": "trunkline.stream",
     "Client": "trunkline.client",
     "Completion": "trunkline.completion",
     "CompletionOptions": "trunkline.messages",
+    "EmbedOptions": "trunkline.embeddings",
+    "Embeddings": "trunkline.embeddings",
     "Fold": "trunkline.fold",
+    "Outcome": "trunkline.outcome",
     "Stream": "trunkline.stream",
+    "Tls": "trunkline.tls",
+    "TokenCount": "trunkline.counting",
+    "System": "trunkline.turns",
+    "ToolOutput": "trunkline.turns",
+    "User": "trunkline.turns",
 }
 """Where names live that are neither `v1` nor in trunkline.errors."""
 

@@ -19,16 +19,22 @@ from trunkline import v1
 from trunkline.client import HEALTH_TIMEOUT_S, MODEL_PAGES, MODELS_PER_PAGE
 from trunkline.completion import Completion
 from trunkline.connection import CallStart, Connection
+from trunkline.counting import TokenCount
+from trunkline.embeddings import Embeddings, EmbedOptions, Inputs, embed_request
 from trunkline.errors import CLIENT_DOMAIN, BrokenStream, Cancelled, TrunklineError
 from trunkline.messages import CompletionOptions, Messages, build_request
+from trunkline.outcome import Outcome, outcome_request
 from trunkline.pool import AsyncPool, Lease
 from trunkline.status import error_from_rpc
 from trunkline.stream import AsyncStream, task_is_cancelled
+from trunkline.tls import Tls
 from trunkline.v1.completion_pb2_grpc import CompletionStub
+from trunkline.v1.embedding_pb2_grpc import EmbeddingStub
 from trunkline.v1.models_pb2_grpc import ModelsStub
 
 if TYPE_CHECKING:
     from trunkline.v1.completion_pb2_grpc import CompletionAsyncStub
+    from trunkline.v1.embedding_pb2_grpc import EmbeddingAsyncStub
     from trunkline.v1.models_pb2_grpc import ModelsAsyncStub
 
 __all__ = ["AsyncClient"]
@@ -40,18 +46,21 @@ class _Channel:
 
     grpc: grpc.aio.Channel
     completion: "CompletionAsyncStub"
+    embedding: "EmbeddingAsyncStub"
     models: "ModelsAsyncStub"
     health: health_pb2_grpc.HealthStub
 
 
 def _connect(connection: Connection) -> _Channel:
-    if connection.credentials is None:
+    credentials = connection.channel_credentials
+    if credentials is None:
         channel = grpc.aio.insecure_channel(connection.target, connection.options)
     else:
-        channel = grpc.aio.secure_channel(connection.target, connection.credentials, connection.options)
+        channel = grpc.aio.secure_channel(connection.target, credentials, connection.options)
     return _Channel(
         grpc=channel,
         completion=CompletionStub(channel),
+        embedding=EmbeddingStub(channel),
         models=ModelsStub(channel),
         health=health_pb2_grpc.HealthStub(channel),  # type: ignore[no-untyped-call]
     )
@@ -69,10 +78,11 @@ class AsyncClient:
         *,
         api_key: str | None = None,
         timeout: float = 600.0,
+        tls: Tls | bool | None = None,
         credentials: grpc.ChannelCredentials | None = None,
     ) -> None:
         """Nothing is sent before the first call. The arguments are those of trunkline.Client."""
-        self._connection = Connection.resolve(target, api_key, timeout, credentials)
+        self._connection = Connection.resolve(target, api_key, timeout, credentials, tls)
         self._pool = AsyncPool(lambda: _connect(self._connection))
 
     @property
@@ -135,6 +145,75 @@ class AsyncClient:
         start = self._connection.start(timeout, request_id)
         return AsyncStream(start.request_id, lambda: self._open_stream(start, built))
 
+    async def embed(
+        self,
+        model: str | None = None,
+        inputs: Inputs | None = None,
+        *,
+        request: v1.EmbedRequest | None = None,
+        timeout: float | None = None,
+        request_id: str | None = None,
+        **options: Unpack[EmbedOptions],
+    ) -> Embeddings:
+        """A vector for each of `inputs`, in their order, or for a `request` that holds all of it.
+
+        `inputs` is a text or several things: each a text, a v1.Media or a list of them that become one vector.
+        `timeout` and `request_id` are as for `complete`.
+
+        Options (see trunkline.EmbedOptions): dimensions, dtype, task, truncate, labels, routing, idempotency_key,
+        provider_options.
+
+        Raises TrunklineError for a call that fails, and TypeError or ValueError, which name the place, for arguments
+        that can't be understood.
+
+        For example:
+            import asyncio
+
+            import trunkline
+
+
+            async def main() -> None:
+                async with trunkline.AsyncClient() as client:
+                    vectors = await client.embed("vectors", ["one text", "another"], task="document")
+                    print(len(vectors), len(vectors[0]), vectors.usage.input_tokens)
+
+
+            asyncio.run(main())
+        """
+        built = embed_request(model, inputs, request, options)
+        start = self._connection.start(timeout, request_id)
+        return Embeddings(await self._unary(start, built, lambda channel: channel.embedding.Embed))
+
+    async def count_tokens(
+        self,
+        model: str | None = None,
+        messages: Messages | None = None,
+        *,
+        request: v1.CompleteRequest | None = None,
+        timeout: float | None = None,
+        request_id: str | None = None,
+        **options: Unpack[CompletionOptions],
+    ) -> TokenCount:
+        """How many input tokens `complete` would use with these arguments. Nothing is generated.
+
+        For example:
+            import asyncio
+
+            import trunkline
+
+
+            async def main() -> None:
+                async with trunkline.AsyncClient() as client:
+                    count = await client.count_tokens("fast", "Why is the sky blue?")
+                    print(count.input_tokens, "about" if count.estimated else "exactly")
+
+
+            asyncio.run(main())
+        """
+        built = v1.CountTokensRequest(request=build_request(model, messages, request, options))
+        start = self._connection.start(timeout, request_id)
+        return TokenCount.of(await self._unary(start, built, lambda channel: channel.completion.CountTokens))
+
     async def models(self, *, timeout: float | None = None) -> list[v1.Model]:
         """All models that this key may use, by name."""
         start = self._connection.start(timeout, None)
@@ -147,6 +226,54 @@ class AsyncClient:
             if not page.page_token:
                 return models
         raise BrokenStream(f"the list of models did not end after {MODEL_PAGES} pages", request_id=start.request_id)
+
+    async def model(self, name: str, *, timeout: float | None = None) -> v1.Model:
+        """One model: what it can do and where it is served. Raises NotFound for one that this key may not use.
+
+        For example:
+            import asyncio
+
+            import trunkline
+
+
+            async def main() -> None:
+                async with trunkline.AsyncClient() as client:
+                    model = await client.model("fast")
+                    print(model.description, model.capabilities.context_tokens)
+
+
+            asyncio.run(main())
+        """
+        start = self._connection.start(timeout, None)
+        asked = v1.GetModelRequest(name=name)
+        answer: v1.GetModelResponse = await self._unary(start, asked, lambda channel: channel.models.GetModel)
+        return answer.model
+
+    async def outcome(
+        self, request_id: str | None = None, *, idempotency_key: str | None = None, timeout: float | None = None
+    ) -> Outcome:
+        """How an earlier call of this key ended, by its request id or its idempotency key, whichever is given.
+
+        Raises NotFound for a call that the gateway does not know, or no longer; it keeps outcomes for an hour.
+
+        For example:
+            import asyncio
+
+            import trunkline
+
+
+            async def main() -> None:
+                async with trunkline.AsyncClient() as client:
+                    answer = await client.complete("fast", "Say hello.")
+                    outcome = await client.outcome(answer.request_id)
+                    print(outcome.running, outcome.error, outcome.ended_at)
+
+
+            asyncio.run(main())
+        """
+        asked = outcome_request(request_id, idempotency_key)
+        start = self._connection.start(timeout, None)
+        return Outcome(await self._unary(start, asked, lambda channel: channel.completion.GetOutcome))
 
     async def health(self, service: str = "", *, timeout: float | None = HEALTH_TIMEOUT_S) -> str:
         """How the gateway is: "SERVING", "NOT_SERVING" or "UNKNOWN". Raises NotFound for an unknown service."""

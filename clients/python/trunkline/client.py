@@ -16,12 +16,17 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from trunkline import v1
 from trunkline.completion import Completion
 from trunkline.connection import CallStart, Connection
+from trunkline.counting import TokenCount
+from trunkline.embeddings import Embeddings, EmbedOptions, Inputs, embed_request
 from trunkline.errors import BrokenStream, TrunklineError
 from trunkline.messages import CompletionOptions, Messages, build_request
+from trunkline.outcome import Outcome, outcome_request
 from trunkline.pool import Lease, Pool
 from trunkline.status import error_from_rpc
 from trunkline.stream import Stream
+from trunkline.tls import Tls
 from trunkline.v1.completion_pb2_grpc import CompletionStub
+from trunkline.v1.embedding_pb2_grpc import EmbeddingStub
 from trunkline.v1.models_pb2_grpc import ModelsStub
 
 __all__ = ["Client"]
@@ -38,18 +43,21 @@ class _Channel:
 
     grpc: grpc.Channel
     completion: CompletionStub
+    embedding: EmbeddingStub
     models: ModelsStub
     health: health_pb2_grpc.HealthStub
 
 
 def _connect(connection: Connection) -> _Channel:
-    if connection.credentials is None:
+    credentials = connection.channel_credentials
+    if credentials is None:
         channel = grpc.insecure_channel(connection.target, connection.options)
     else:
-        channel = grpc.secure_channel(connection.target, connection.credentials, connection.options)
+        channel = grpc.secure_channel(connection.target, credentials, connection.options)
     return _Channel(
         grpc=channel,
         completion=CompletionStub(channel),
+        embedding=EmbeddingStub(channel),
         models=ModelsStub(channel),
         health=health_pb2_grpc.HealthStub(channel),  # type: ignore[no-untyped-call]
     )
@@ -67,15 +75,30 @@ class Client:
         *,
         api_key: str | None = None,
         timeout: float = 600.0,
+        tls: Tls | bool | None = None,
         credentials: grpc.ChannelCredentials | None = None,
     ) -> None:
         """Nothing is sent before the first call.
 
         `target` is "host:port" or "unix:/path"; without it TRUNKLINE_TARGET, then 127.0.0.1:50051. `api_key` is sent
         as a bearer token; without it TRUNKLINE_API_KEY. `timeout` is the deadline, in seconds, of calls that have none
-        of their own. `credentials` make the connection TLS. Raises ValueError for what can't be used.
+        of their own. Raises ValueError for what can't be used.
+
+        `tls` is a trunkline.Tls; True for TLS with the files that the environment names, else with the authorities that
+        the system trusts; False for plaintext. Without it the environment decides: TRUNKLINE_TLS=1, or any of
+        TRUNKLINE_CA_FILE, TRUNKLINE_CERT_FILE and TRUNKLINE_KEY_FILE, means TLS, and TRUNKLINE_SERVER_NAME is the name
+        in the gateway's certificate. `credentials` are gRPC's own instead of all that.
+
+        A target of several addresses, "dns:///gateway.example:50051" for a headless service, shares calls among all
+        that say they are SERVING.
+
+        For example:
+            import trunkline
+
+            with trunkline.Client("127.0.0.1:50051", api_key="tk-...", timeout=60, tls=False) as client:
+                print(client.complete("fast", "Say hello.").text)
         """
-        self._connection = Connection.resolve(target, api_key, timeout, credentials)
+        self._connection = Connection.resolve(target, api_key, timeout, credentials, tls)
         self._pool = Pool(lambda: _connect(self._connection), lambda channel: channel.grpc.close())
 
     @property
@@ -185,6 +208,61 @@ class Client:
         start = self._connection.start(timeout, request_id)
         return Stream(start.request_id, lambda: self._open_stream(start, built))
 
+    def embed(
+        self,
+        model: str | None = None,
+        inputs: Inputs | None = None,
+        *,
+        request: v1.EmbedRequest | None = None,
+        timeout: float | None = None,
+        request_id: str | None = None,
+        **options: Unpack[EmbedOptions],
+    ) -> Embeddings:
+        """A vector for each of `inputs`, in their order, or for a `request` that holds all of it.
+
+        `inputs` is a text or several things: each a text, a v1.Media or a list of them that become one vector.
+        `timeout` and `request_id` are as for `complete`.
+
+        Options (see trunkline.EmbedOptions): dimensions, dtype, task, truncate, labels, routing, idempotency_key,
+        provider_options.
+
+        Raises TrunklineError for a call that fails, and TypeError or ValueError, which name the place, for arguments
+        that can't be understood.
+
+        For example:
+            import trunkline
+
+            with trunkline.Client() as client:
+                vectors = client.embed("vectors", ["one text", "another"], task="document")
+                print(len(vectors), len(vectors[0]), vectors.usage.input_tokens)
+        """
+        built = embed_request(model, inputs, request, options)
+        start = self._connection.start(timeout, request_id)
+        return Embeddings(self._unary(start, built, lambda channel: channel.embedding.Embed))
+
+    def count_tokens(
+        self,
+        model: str | None = None,
+        messages: Messages | None = None,
+        *,
+        request: v1.CompleteRequest | None = None,
+        timeout: float | None = None,
+        request_id: str | None = None,
+        **options: Unpack[CompletionOptions],
+    ) -> TokenCount:
+        """How many input tokens `complete` would use with these arguments. Nothing is generated.
+
+        For example:
+            import trunkline
+
+            with trunkline.Client() as client:
+                count = client.count_tokens("fast", "Why is the sky blue?")
+                print(count.input_tokens, "about" if count.estimated else "exactly")
+        """
+        built = v1.CountTokensRequest(request=build_request(model, messages, request, options))
+        start = self._connection.start(timeout, request_id)
+        return TokenCount.of(self._unary(start, built, lambda channel: channel.completion.CountTokens))
+
     def models(self, *, timeout: float | None = None) -> list[v1.Model]:
         """All models that this key may use, by name."""
         start = self._connection.start(timeout, None)
@@ -197,6 +275,40 @@ class Client:
             if not page.page_token:
                 return models
         raise BrokenStream(f"the list of models did not end after {MODEL_PAGES} pages", request_id=start.request_id)
+
+    def model(self, name: str, *, timeout: float | None = None) -> v1.Model:
+        """One model: what it can do and where it is served. Raises NotFound for one that this key may not use.
+
+        For example:
+            import trunkline
+
+            with trunkline.Client() as client:
+                model = client.model("fast")
+                print(model.description, model.capabilities.context_tokens)
+        """
+        start = self._connection.start(timeout, None)
+        asked = v1.GetModelRequest(name=name)
+        answer: v1.GetModelResponse = self._unary(start, asked, lambda channel: channel.models.GetModel)
+        return answer.model
+
+    def outcome(
+        self, request_id: str | None = None, *, idempotency_key: str | None = None, timeout: float | None = None
+    ) -> Outcome:
+        """How an earlier call of this key ended, by its request id or its idempotency key, whichever is given.
+
+        Raises NotFound for a call that the gateway does not know, or no longer; it keeps outcomes for an hour.
+
+        For example:
+            import trunkline
+
+            with trunkline.Client() as client:
+                answer = client.complete("fast", "Say hello.")
+                outcome = client.outcome(answer.request_id)
+                print(outcome.running, outcome.error, outcome.ended_at)
+        """
+        asked = outcome_request(request_id, idempotency_key)
+        start = self._connection.start(timeout, None)
+        return Outcome(self._unary(start, asked, lambda channel: channel.completion.GetOutcome))
 
     def health(self, service: str = "", *, timeout: float | None = HEALTH_TIMEOUT_S) -> str:
         """How the gateway is: "SERVING", "NOT_SERVING" or "UNKNOWN". Raises NotFound for an unknown service."""

@@ -19,6 +19,7 @@ from typing import Final
 import grpc
 
 from trunkline.request_id import checked_request_id
+from trunkline.tls import Tls, TlsFiles, resolve_tls
 
 __all__ = ["CallStart", "Connection"]
 
@@ -93,7 +94,8 @@ class Connection:
     timeout: float
     """Seconds that a call may take, where the call does not say otherwise."""
     credentials: grpc.ChannelCredentials | None = field(default=None, repr=False)
-    """For TLS. None: plaintext."""
+    """The caller's own. None: `tls`, else plaintext."""
+    tls: TlsFiles | None = None
     api_key: str | None = field(default=None, repr=False)
 
     @classmethod
@@ -103,19 +105,31 @@ class Connection:
         api_key: str | None,
         timeout: float,
         credentials: grpc.ChannelCredentials | None,
+        tls: Tls | bool | None = None,
     ) -> "Connection":
-        """Arguments first, then TRUNKLINE_TARGET and TRUNKLINE_API_KEY, then 127.0.0.1:50051 and no key."""
+        """Arguments first, then the environment, then 127.0.0.1:50051, no key and plaintext."""
+        if credentials is not None and tls is not None:
+            raise ValueError("tls and credentials: give one of them")
         return cls(
             target=_checked_target(target or os.environ.get("TRUNKLINE_TARGET") or DEFAULT_TARGET),
             timeout=_checked_timeout(timeout),
             credentials=credentials,
+            tls=None if credentials is not None else resolve_tls(tls, os.environ),
             api_key=_checked_key(api_key or os.environ.get("TRUNKLINE_API_KEY") or ""),
         )
 
     @property
     def options(self) -> tuple[tuple[str, str | int], ...]:
         """Options of every channel. A proxy is never asked for an address on this machine."""
-        return (*_OPTIONS, ("grpc.enable_http_proxy", int(not self.target.startswith(_LOOPBACK))))
+        proxied = ("grpc.enable_http_proxy", int(not self.target.startswith(_LOOPBACK)))
+        if self.tls is None or self.tls.tls.server_name is None:
+            return (*_OPTIONS, proxied)
+        return (*_OPTIONS, proxied, ("grpc.ssl_target_name_override", self.tls.tls.server_name))
+
+    @property
+    def channel_credentials(self) -> grpc.ChannelCredentials | None:
+        """For a channel that is made now. None: plaintext."""
+        return self.credentials if self.tls is None else self.tls.credentials
 
     def start(self, timeout: float | None, request_id: str | None) -> CallStart:
         """A call that starts now."""

@@ -22,9 +22,10 @@ from trunkline.errors import (
     error_class,
 )
 
-__all__ = ["error_from_rpc", "error_from_status"]
+__all__ = ["error_from_outcome", "error_from_rpc", "error_from_status"]
 
 _DETAILS_KEY: Final = "grpc-status-details-bin"
+_CODES: Final = {code.value[0]: code.name for code in grpc.StatusCode}
 _Detail = TypeVar("_Detail", bound=Message)
 
 
@@ -48,7 +49,16 @@ def error_from_status(
     code: str, message: str, trailers: Iterable[tuple[str, str | bytes]], request_id: str, *, begun: bool = False
 ) -> TrunklineError:
     """The exception for a status code's name, its message and the trailing metadata that came with it."""
-    status = _rich_status(trailers)
+    return _error(code, message, _rich_status(trailers), request_id, begun=begun)
+
+
+def error_from_outcome(outcome: v1.GetOutcomeResponse) -> TrunklineError:
+    """The exception that a call which has ended was, or would have been, raised with."""
+    status = status_pb2.Status(details=outcome.details)
+    return _error(_CODES.get(outcome.code, "UNKNOWN"), outcome.status_message, status, outcome.request_id, begun=False)
+
+
+def _error(code: str, message: str, status: status_pb2.Status, request_id: str, *, begun: bool) -> TrunklineError:
     info = _detail(status, error_details_pb2.ErrorInfo())
     retry = _detail(status, error_details_pb2.RetryInfo())
     reason = (info.reason if info else "") or _own_reason(code, begun=begun)

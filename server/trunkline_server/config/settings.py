@@ -22,12 +22,15 @@ from pydantic_settings import (
 
 from trunkline_server.config.listen import ListenAddress, read_listen_address, read_networks, split_list
 from trunkline_server.config.problems import ConfigError, Problem, did_you_mean, explain, wrong
+from trunkline_server.config.tls import TlsFiles
 
 PREFIX: Final = "TRUNKLINE_"
 MAX_LISTENERS: Final = 16
 MAX_WORKERS: Final = 256
 
-_OF_CLIENTS: Final = frozenset({"TRUNKLINE_TARGET", "TRUNKLINE_API_KEY"})
+_OF_CLIENTS: Final = frozenset(
+    f"{PREFIX}{name}" for name in ("TARGET", "API_KEY", "TLS", "CA_FILE", "CERT_FILE", "KEY_FILE", "SERVER_NAME")
+)
 _MEANS_OFF: Final = frozenset({"TRUNKLINE_PROBE_LISTEN"})
 """Variables for which empty is a value. Any other that is empty counts as unset."""
 
@@ -132,10 +135,19 @@ class Settings(BaseSettings):
     holds the socket if that hands its group on (chmod g+s)."""
     probe_listen: Annotated[str, BeforeValidator(_probe)] = "127.0.0.1:50052"
     """Where probes come in. Empty: nowhere."""
+    tls_cert_file: Path | None = None
+    """The gateway's certificate and those between it and its CA, in PEM. With it every TCP address is TLS alone; Unix
+    sockets and probes stay as they are. A change of any of these files is in force within a second."""
+    tls_key_file: Path | None = None
+    """The certificate's key, in PEM and not encrypted."""
+    tls_client_ca_file: Path | None = None
+    """CAs in PEM. Callers that come over TCP must show a certificate of one of them."""
     workers: Annotated[int, BeforeValidator(_workers), Field(ge=1, le=MAX_WORKERS)] = 1
     """Worker processes. "auto" in the environment: as many as the CPUs that this process may use."""
     reflection: Literal["auto", "on", "off"] = "auto"
     """gRPC reflection. auto: on while only this machine can reach the listeners."""
+    channelz: Literal["auto", "on", "off"] = "off"
+    """gRPC channelz: connections, their peers and counts of calls. auto: as for reflection."""
 
     drain_delay_s: Seconds = 0.0
     """From NOT_SERVING until new calls are refused: the time that endpoints take to learn of it."""
@@ -146,6 +158,14 @@ class Settings(BaseSettings):
     """Calls at the same time on one connection."""
     max_calls: Calls = 4000
     """Calls at the same time in one worker. More are refused with details."""
+    max_calls_per_connection: Annotated[int, Field(ge=1, le=100_000)] = 200
+    """Calls at the same time on one TCP connection, below max_concurrent_streams. More are refused with details."""
+    max_slow_requests: Calls = 32
+    """Requests of one worker that may take longer than a second to come in. Each may fill up to the size of a request;
+    more are refused with details."""
+    max_held_request_bytes: Annotated[int, Field(ge=1024, le=2**40)] = 512 * _MIB
+    """Size of all requests above 64 KiB together that one worker holds until they are answered. A request that does
+    not fit is refused with details."""
     max_concurrent_rpcs: Calls = 5000
     """The transport's own bound, which refuses without details. Above max_calls."""
     max_connections: Calls = 10_000
@@ -159,6 +179,8 @@ class Settings(BaseSettings):
     """After this a caller is asked to connect anew, so that load spreads."""
     max_connection_age_grace_s: WholeSeconds = 3600
     """How long calls may go on after that: at least as long as the longest answer."""
+    max_connection_idle_s: WholeSeconds = 300
+    """A connection without a call is closed after this; clients connect anew when they call again."""
     min_ping_interval_s: WholeSeconds = 10
     """Callers that ping more often are disconnected."""
 
@@ -194,11 +216,26 @@ class Settings(BaseSettings):
         return tuple(map(read_listen_address, self.listen))
 
     @property
+    def tls_files(self) -> TlsFiles | None:
+        """The files of TLS; None if TCP addresses are plaintext."""
+        if self.tls_cert_file is None or self.tls_key_file is None:
+            return None
+        return TlsFiles(cert=self.tls_cert_file, key=self.tls_key_file, client_ca=self.tls_client_ca_file)
+
+    @property
     def reflection_on(self) -> bool:
         """Whether callers may ask for the contract."""
-        if self.reflection == "auto":
+        return self._on(self.reflection)
+
+    @property
+    def channelz_on(self) -> bool:
+        """Whether callers may ask for connections and counts of calls."""
+        return self._on(self.channelz)
+
+    def _on(self, word: str) -> bool:
+        if word == "auto":
             return all(address.is_local for address in self.listen_addresses)
-        return self.reflection == "on"
+        return word == "on"
 
     @classmethod
     def settings_customise_sources(
@@ -220,8 +257,28 @@ class Settings(BaseSettings):
                 "Leave it a quarter more, so that refusals carry their reason",
                 key="max_concurrent_rpcs",
             )
+        if self.max_calls_per_connection >= self.max_concurrent_streams:
+            raise wrong(
+                f"must be below TRUNKLINE_MAX_CONCURRENT_STREAMS ({self.max_concurrent_streams})",
+                "Leave it a fifth less, so that refusals carry their reason",
+                key="max_calls_per_connection",
+            )
+        if self.max_held_request_bytes < self.max_receive_message_bytes:
+            raise wrong(
+                f"must be at least TRUNKLINE_MAX_RECEIVE_MESSAGE_BYTES ({self.max_receive_message_bytes})",
+                "Else the largest requests are never taken",
+                key="max_held_request_bytes",
+            )
         if self.probe_listen in self.listen and not self.probe_listen.endswith(":0"):
             raise wrong("is an address of TRUNKLINE_LISTEN too", "Give probes a port of their own", key="probe_listen")
+        for absent, present in (
+            ("tls_cert_file", "tls_key_file"),
+            ("tls_key_file", "tls_cert_file"),
+            ("tls_cert_file", "tls_client_ca_file"),
+        ):
+            if getattr(self, absent) is None and getattr(self, present) is not None:
+                name = PREFIX + present.upper()
+                raise wrong(f"missing beside {name}", f"Name its file, or unset {name}", key=absent)
         return self
 
     @classmethod
