@@ -33,41 +33,49 @@ _FIELDS: Final[dict[tuple[str, str], str]] = {
 class _OpenBlock:
     """A block that is still growing."""
 
-    __slots__ = ("_pieces", "block", "kind")
+    __slots__ = ("append", "block", "kind", "pieces", "usual")
 
     def __init__(self, block: v1.Block) -> None:
         self.block = block
         self.kind: str | None = block.WhichOneof("kind")
-        self._pieces: dict[str, list[Any]] = {}
-        """Pieces by field; "signature" is the block's own, the others are those of its kind."""
+        self.pieces: dict[str, list[Any]] = {}
+        """What was collected, by the kind of the pieces."""
+        self.usual = "signature"
+        """The kind of the latest piece: most likely that of the next one too."""
+        self.append = self._collected("signature").append
+        """Collects a piece of the usual kind."""
 
     def add(self, delta: v1.BlockDelta) -> None:
+        """Add a piece of any kind."""
         self.block.logprobs.extend(delta.logprobs)
         piece = delta.WhichOneof("kind")
         if piece is None:
             return
-        if piece == "signature":
-            self._pieces.setdefault("signature", []).append(delta.signature)
-        elif self.kind is None:
+        if piece != "signature" and self.kind is None:
             return  # a block of a newer contract: what its pieces mean is not known here
-        elif piece == "citation":
+        if piece == "citation":
             self._cite(delta)
+        elif piece == "signature" or (self.kind, piece) in _FIELDS:
+            self.usual, self.append = piece, self._collected(piece).append
+            self.append(getattr(delta, piece))
         else:
-            self._pieces.setdefault(self._field(delta.index, piece), []).append(getattr(delta, piece))
+            raise BrokenStream(f"block {delta.index} is a {self.kind} block and got a piece of {piece}")
+
+    def _collected(self, piece: str) -> list[Any]:
+        return self.pieces.setdefault(piece, [])
 
     def join(self) -> None:
         """Move the collected pieces into the block."""
-        for field, pieces in self._pieces.items():
-            owner = self.block if field == "signature" else getattr(self.block, str(self.kind))
-            head = getattr(owner, field)
-            setattr(owner, field, type(head)().join((head, *pieces)))
-        self._pieces.clear()
-
-    def _field(self, index: int, piece: str) -> str:
-        try:
-            return _FIELDS[str(self.kind), piece]
-        except KeyError:
-            raise BrokenStream(f"block {index} is a {self.kind} block and got a piece of {piece}") from None
+        for piece, pieces in self.pieces.items():
+            if not pieces:
+                continue
+            if piece == "signature":
+                self.block.signature += b"".join(pieces)
+            else:
+                owner, field = getattr(self.block, str(self.kind)), _FIELDS[str(self.kind), piece]
+                head = getattr(owner, field)
+                setattr(owner, field, type(head)().join((head, *pieces)))
+            pieces.clear()
 
     def _cite(self, delta: v1.BlockDelta) -> None:
         if self.kind == "text":
@@ -114,6 +122,25 @@ class Fold:
 
     def add(self, event: v1.StreamEvent) -> None:
         """Add the next event. Raises BrokenStream if it can't come here."""
+        self.add_all((event,))
+
+    def add_all(self, events: Iterable[v1.StreamEvent]) -> None:
+        """Add the next events. Raises BrokenStream at the first that can't come here."""
+        # Nearly all events are one more piece like the one before it, and this loop is all that those cost. The rest
+        # takes the long way: an event that is no piece reads here like an empty piece of block 0.
+        opened = self._open
+        for event in events:
+            delta = event.block_delta
+            block = opened.get(delta.index)
+            if block is not None:
+                piece = getattr(delta, block.usual)
+                if piece and not delta.logprobs:
+                    block.append(piece)
+                    continue
+            self._add(event)
+
+    def _add(self, event: v1.StreamEvent) -> None:
+        """Add an event of any kind."""
         kind = event.WhichOneof("kind")
         if kind is None:
             return
@@ -173,8 +200,7 @@ class Fold:
 def fold(events: Iterable[v1.StreamEvent]) -> v1.CompleteResponse:
     """The answer that these events make. Raises BrokenStream if they don't make a whole one."""
     answer = Fold()
-    for event in events:
-        answer.add(event)
+    answer.add_all(events)
     if not answer.whole:
         raise BrokenStream("the events end without finished")
     return answer.response

@@ -39,12 +39,12 @@ class _Intake:
         self._due = 0
 
     def feed(self, message: v1.StreamCompleteResponse) -> None:
-        if message.events and message.first_seq != self._due:
+        events = message.events
+        if events and message.first_seq != self._due:
             raise BrokenStream(f"event {self._due} was due and event {message.first_seq} came")
-        for event in message.events:
-            self._fold.add(event)
-        self._due += len(message.events)
-        self.events.extend(message.events)
+        self._fold.add_all(events)
+        self._due += len(events)
+        self.events.extend(events)
 
     def end(self) -> None:
         """The status came, and it was OK."""
