@@ -34,7 +34,8 @@ class _Intake:
         self.request_id = request_id
         self.events: deque[v1.StreamEvent] = deque()
         self.failure: TrunklineError | None = None
-        self.ended = False
+        self.open = True
+        """Until it has ended well or failed."""
         self._fold = Fold()
         self._due = 0
 
@@ -50,7 +51,7 @@ class _Intake:
         """The status came, and it was OK."""
         if not self._fold.whole:
             raise BrokenStream("the stream ended with OK and without finished")
-        self.ended = True
+        self.open = False
 
     def check(self) -> None:
         """Raises what the stream failed with, if it has failed."""
@@ -60,12 +61,12 @@ class _Intake:
     def close(self) -> None:
         """The caller wants no more."""
         self.events.clear()
-        if not self.ended and self.failure is None:
+        if self.open:
             self.fail(Cancelled("the stream was closed", reason="CANCELLED", domain=CLIENT_DOMAIN))
 
     def fail(self, failure: TrunklineError) -> TrunklineError:
         failure.request_id = self.request_id
-        self.failure = failure
+        self.failure, self.open = failure, False
         return failure
 
     def broke(self, call: grpc.RpcError) -> TrunklineError:
@@ -84,17 +85,13 @@ class _Intake:
         """In words, for reprs."""
         if self.failure is not None:
             return f"failed with {self.failure.code}"
-        return f"{self._due} events, {'ended' if self.ended else 'open'}"
+        return f"{self._due} events, {'open' if self.open else 'ended'}"
 
 
 def task_is_cancelled() -> bool:
     """True if somebody cancelled the task that runs now; a CancelledError without that is the call's alone."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
-
-
-def _text_of(event: v1.StreamEvent) -> str:
-    return event.block_delta.text if event.WhichOneof("kind") == "block_delta" else ""
 
 
 class _Call(Protocol):
@@ -122,6 +119,7 @@ class Stream:
 
     def __init__(self, request_id: str, start: Callable[[], _Call]) -> None:
         self._intake = _Intake(request_id)
+        self._events = self._intake.events
         self._start = start
         self._call: _Call | None = None
 
@@ -138,12 +136,12 @@ class Stream:
     @property
     def text(self) -> Iterator[str]:
         """The pieces of the answer's text, as they come."""
-        return (piece for event in self if (piece := _text_of(event)))
+        return (piece for event in self if (piece := event.block_delta.text))
 
     def collect(self) -> Completion:
         """Read to the end, and give the whole answer. Raises what the stream fails with."""
         for _ in self:
-            pass
+            self._events.clear()
         return self._intake.completion()
 
     def close(self) -> None:
@@ -156,12 +154,13 @@ class Stream:
         return self
 
     def __next__(self) -> v1.StreamEvent:
-        while not self._intake.events:
-            self._intake.check()
-            if self._intake.ended:
-                raise StopIteration
-            self._receive(self._started())
-        return self._intake.events.popleft()
+        while True:
+            while not self._events:
+                self._receive()
+            try:
+                return self._events.popleft()
+            except IndexError:  # closed by another thread just now
+                continue
 
     def _started(self) -> _Call:
         if self._call is None:
@@ -171,7 +170,12 @@ class Stream:
                 raise self._intake.fail(failure) from None
         return self._call
 
-    def _receive(self, call: _Call) -> None:
+    def _receive(self) -> None:
+        """Wait for the next message."""
+        if not self._intake.open:
+            self._intake.check()
+            raise StopIteration
+        call = self._call or self._started()
         try:
             self._intake.feed(next(call))
         except StopIteration:
@@ -209,6 +213,7 @@ class AsyncStream:
 
     def __init__(self, request_id: str, start: Callable[[], Awaitable[_AsyncCall]]) -> None:
         self._intake = _Intake(request_id)
+        self._events = self._intake.events
         self._start = start
         self._call: _AsyncCall | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -226,12 +231,12 @@ class AsyncStream:
     @property
     def text(self) -> AsyncIterator[str]:
         """The pieces of the answer's text, as they come."""
-        return (piece async for event in self if (piece := _text_of(event)))
+        return (piece async for event in self if (piece := event.block_delta.text))
 
     async def collect(self) -> Completion:
         """Read to the end, and give the whole answer. Raises what the stream fails with."""
         async for _ in self:
-            pass
+            self._events.clear()
         return self._intake.completion()
 
     def close(self) -> None:
@@ -244,12 +249,9 @@ class AsyncStream:
         return self
 
     async def __anext__(self) -> v1.StreamEvent:
-        while not self._intake.events:
-            self._intake.check()
-            if self._intake.ended:
-                raise StopAsyncIteration
-            await self._receive(await self._started())
-        return self._intake.events.popleft()
+        while not self._events:
+            await self._receive()
+        return self._events.popleft()
 
     async def _started(self) -> _AsyncCall:
         if self._call is None:
@@ -260,7 +262,12 @@ class AsyncStream:
                 raise self._intake.fail(failure) from None
         return self._call
 
-    async def _receive(self, call: _AsyncCall) -> None:
+    async def _receive(self) -> None:
+        """Wait for the next message."""
+        if not self._intake.open:
+            self._intake.check()
+            raise StopAsyncIteration
+        call = self._call or await self._started()
         try:
             message = await call.read()
             if message is grpc.aio.EOF:
