@@ -25,6 +25,7 @@ from trunkline_server.config.snapshot import LocalModelAddress, Snapshot, build
 from trunkline_server.core import control, log
 from trunkline_server.core.secret import Secret
 from trunkline_server.engine.server import TransportLimits, make_server
+from trunkline_server.engine.tls import ServerTls
 
 CLEAN_UP_S: Final = 2.0
 """Longest wait for the clean-up of calls that the end of the grace has cut."""
@@ -43,23 +44,24 @@ class Worker:
         if not isinstance(first, control.Configure):
             return
         async with open_app(self._settings, _snapshot(first), os.environ) as app:
-            server = server_for(app, self._settings, share_port=first.share_port)
-            if not self._bind(server, first.listen):
+            tls = ServerTls(first.tls, app.clock) if first.tls else None
+            server = server_for(app, self._settings, share_port=first.share_port, tls=tls)
+            if not self._bind(server, first.listen, tls):
                 return
             await server.start()
             self._tell(app, serving=True)
             self._channel.send(control.Configured(generation=first.generation))
             self._channel.send(control.Ready())
             beat = asyncio.create_task(control.beat(self._channel, lambda: len(app.calls)))
-            drain = await self._obey(app)
+            drain = await self._obey(app, tls)
             await self._drain(app, server, drain)
             beat.cancel()
             self._channel.send(control.Drained())
 
-    def _bind(self, server: grpc.aio.Server, addresses: tuple[str, ...]) -> bool:
+    def _bind(self, server: grpc.aio.Server, addresses: tuple[str, ...], tls: ServerTls | None) -> bool:
         for address in addresses:
             try:
-                server.add_insecure_port(address)
+                bind(server, address, tls)
             except RuntimeError:
                 why = f"can't listen on {address}; free it, or choose another in TRUNKLINE_LISTEN"
                 self._channel.send(control.Failed(why=why))
@@ -71,12 +73,14 @@ class Worker:
         for service in ("", *app.services):
             app.health.set(service, serving=serving)
 
-    async def _obey(self, app: App) -> control.Drain:
+    async def _obey(self, app: App, tls: ServerTls | None) -> control.Drain:
         """Take in new configurations until told to drain."""
         while True:
             message = await self._channel.receive()
             if isinstance(message, control.Configure):
                 self._configure(app, message)
+            elif isinstance(message, control.Renew) and tls:
+                tls.use(message.tls)
             elif isinstance(message, control.Drain):
                 return message
             elif message is None:
@@ -103,7 +107,17 @@ class Worker:
             await asyncio.wait_for(app.calls.all_ended(), CLEAN_UP_S)
 
 
-def server_for(app: App, settings: Settings, *, share_port: bool) -> grpc.aio.Server:
+def bind(server: grpc.aio.Server, address: str, tls: ServerTls | None) -> int:
+    """Has the server listen there; returns the port. Unix sockets are never TLS: their mode guards them.
+
+    Raises RuntimeError if the address can't be had.
+    """
+    if tls is None or address.startswith("unix:"):
+        return server.add_insecure_port(address)
+    return server.add_secure_port(address, tls.credentials())
+
+
+def server_for(app: App, settings: Settings, *, share_port: bool, tls: ServerTls | None = None) -> grpc.aio.Server:
     """The gRPC server of a worker, neither bound nor started."""
     return make_server(
         app.methods,
@@ -124,6 +138,7 @@ def server_for(app: App, settings: Settings, *, share_port: bool) -> grpc.aio.Se
         clock=app.clock,
         default_timeout_s=settings.default_timeout_s,
         share_port=share_port,
+        asks_certificates=tls is not None and tls.mutual,
     )
 
 

@@ -314,7 +314,8 @@ models:
     where = f"warning: {tmp_path}/trunkline.yaml"
     assert result.stderr.splitlines() == [
         "warning: TRUNKLINE_LISTEN: 0.0.0.0:50051 is open to the network, and the gateway asks callers for no key."
-        " Let only your services reach it, or listen on 127.0.0.1 or unix:/path",
+        " Let only your services reach it, ask for certificates (TRUNKLINE_TLS_CLIENT_CA_FILE), or listen on 127.0.0.1"
+        " or unix:/path",
         "warning: TRUNKLINE_LISEN: no such setting. Did you mean 'TRUNKLINE_LISTEN'?",
         f"{where}:3: providers.openai.api_key: empty, so calls to this provider are refused."
         " Set the variable or file that it names",

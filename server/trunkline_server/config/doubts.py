@@ -32,12 +32,19 @@ def doubts(
 
 
 def _of_listeners(settings: Settings) -> Iterator[Problem]:
+    if settings.tls_files and all(address.path for address in settings.listen_addresses):
+        yield Problem(
+            key="TRUNKLINE_TLS_CERT_FILE",
+            message="nothing presents it: Unix sockets stay plaintext",
+            mend="Unset it, or listen on host:port",
+        )
     for address in settings.listen_addresses:
-        if not address.is_local:
+        if not address.is_local and not settings.tls_client_ca_file:
             yield Problem(
                 key="TRUNKLINE_LISTEN",
                 message=f"{address} is open to the network, and the gateway asks callers for no key",
-                mend="Let only your services reach it, or listen on 127.0.0.1 or unix:/path",
+                mend="Let only your services reach it, ask for certificates (TRUNKLINE_TLS_CLIENT_CA_FILE), or listen "
+                "on 127.0.0.1 or unix:/path",
             )
 
 

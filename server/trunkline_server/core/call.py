@@ -11,6 +11,7 @@ from typing import Final
 from google.protobuf.message import Message
 
 from trunkline import v1
+from trunkline_server.core.peer import CallerCertificate
 
 NO_DEADLINE: Final = math.inf
 REQUEST_ID: Final = "trunkline-request-id"
@@ -29,6 +30,8 @@ class Call:
     metadata_pairs: tuple[tuple[str, str | bytes], ...] = field(repr=False)
     """The same with doubles, in order."""
     peer: str
+    certificate: CallerCertificate | None = None
+    """What the caller has proven by TLS; None where callers are asked for no certificate, and on Unix sockets."""
     started_at: float
     deadline: float = NO_DEADLINE
     """When the gateway ends the call: a little before the caller's own deadline."""

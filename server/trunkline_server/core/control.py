@@ -21,6 +21,8 @@ from typing import Final, NoReturn, Self
 
 import msgspec
 
+from trunkline_server.core.tls import TlsMaterial
+
 LINE_LIMIT: Final = 8 * 1024 * 1024
 UNSENT_LIMIT: Final = 16 * 1024 * 1024
 HEARTBEAT_S: Final = 1.0
@@ -60,6 +62,14 @@ class Configure(_Message, frozen=True, kw_only=True, tag="configure"):
     """Numeric addresses, ports resolved: "127.0.0.1:50051", "[::1]:50051", "unix:/path". They never change."""
     share_port: bool = True
     """Whether to bind TCP addresses with SO_REUSEPORT."""
+    tls: TlsMaterial | None = None
+    """What TCP addresses present. None: they are plaintext, which never changes either."""
+
+
+class Renew(_Message, frozen=True, kw_only=True, tag="renew"):
+    """To a worker: present this at connections to come."""
+
+    tls: TlsMaterial
 
 
 class Drain(_Message, frozen=True, kw_only=True, tag="drain"):
@@ -139,6 +149,7 @@ class Listening(_Message, frozen=True, kw_only=True, tag="listening"):
 
 Message = (
     Configure
+    | Renew
     | Drain
     | Ready
     | Configured

@@ -71,10 +71,21 @@ def make_server(
     clock: Callable[[], float],
     default_timeout_s: float,
     share_port: bool,
+    asks_certificates: bool = False,
 ) -> grpc.aio.Server:
-    """A server that is neither bound nor started. Policies are opened in their order and closed in reverse."""
+    """A server that is neither bound nor started. Policies are opened in their order and closed in reverse.
+
+    `asks_certificates`: whether callers show certificates, which are then told to each Call.
+    """
     by_name = {method.name: method for method in methods}
-    adapter = Adapter(by_name, calls, faults, clock=clock, default_timeout_s=default_timeout_s)
+    adapter = Adapter(
+        by_name,
+        calls,
+        faults,
+        clock=clock,
+        default_timeout_s=default_timeout_s,
+        asks_certificates=asks_certificates,
+    )
     server = grpc.aio.server(
         interceptors=[adapter, *(PolicyInterceptor(policy) for policy in policies)],
         options=limits.options(share_port=share_port),

@@ -15,6 +15,7 @@ from loguru import logger
 
 from trunkline_server.config import ConfigError, Problem, Settings
 from trunkline_server.core import log
+from trunkline_server.supervisor.certificates import Certificates
 from trunkline_server.supervisor.configuration import Configuration
 from trunkline_server.supervisor.limits import Limits, Modules
 from trunkline_server.supervisor.listeners import Listeners, ListenFailed, check_free
@@ -50,12 +51,13 @@ def serve(
     try:
         settings = Settings.load(environ)
         log.set_up(role="supervisor", level=settings.log_level, json=json)
+        certificates = Certificates(settings.tls_files, limits)
         configuration = Configuration(settings, environ, limits)
         with Listeners(settings.listen, settings.unix_socket_mode) as listeners:
             if settings.probe_listen:
                 check_free(settings.probe_listen, "TRUNKLINE_PROBE_LISTEN")
             plan = Plan(settings=settings, ready_file=ready_file, limits=limits, modules=modules or Modules())
-            return asyncio.run(_run(plan, configuration, listeners))
+            return asyncio.run(Supervisor(plan, configuration, certificates, listeners).run())
     except ConfigError as error:
         _tell(error.problems, options or {}, json=json)
         return BAD_CONFIGURATION
@@ -79,7 +81,3 @@ def _tell(problems: Iterable[Problem], options: Mapping[str, str], *, json: bool
             logger.error("{}", named)
         else:
             sys.stderr.write(f"{named}\n")
-
-
-async def _run(plan: Plan, configuration: Configuration, listeners: Listeners) -> int:
-    return await Supervisor(plan, configuration, listeners).run()

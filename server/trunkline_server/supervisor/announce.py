@@ -16,12 +16,14 @@ class Announcement:
     def __init__(self, ready_file: Path | None) -> None:
         self._file = ready_file
 
-    def make(self, *, listen: tuple[str, ...], workers: int, probe: str | None) -> None:
-        """`probe` is the probes' address, None without them."""
+    def make(self, *, listen: tuple[str, ...], workers: int, probe: str | None, tls: str = "") -> None:
+        """`probe` is the probes' address, None without them; `tls` what TCP addresses speak: "TLS", "mTLS" or ""."""
         if self._file:  # before the line in the log: who has read that may read the file
-            self._write(self._file, {"listen": list(listen), "probe": probe, "pid": os.getpid()})
+            known: dict[str, object] = {"listen": list(listen), "probe": probe, "pid": os.getpid(), "tls": tls or None}
+            self._write(self._file, known)
         probes = f"probes on {probe}" if probe else "no probes"
-        logger.info("serving on {}, {}, {}", ", ".join(listen), log.counted(workers, "worker"), probes)
+        addresses = (f"{one} ({tls})" if tls and not one.startswith("unix:") else one for one in listen)
+        logger.info("serving on {}, {}, {}", ", ".join(addresses), log.counted(workers, "worker"), probes)
 
     def take_back(self) -> None:
         """Removes the file."""

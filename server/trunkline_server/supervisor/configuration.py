@@ -26,6 +26,7 @@ from trunkline_server.config import (
     load,
 )
 from trunkline_server.core import control
+from trunkline_server.core.tls import TlsMaterial
 from trunkline_server.supervisor.limits import Limits
 from trunkline_server.supervisor.watch import Watch, looks
 
@@ -54,13 +55,14 @@ class Configuration:
         logger.info("starting with {}, version {}", self.document.origin, self.document.version)
         self._warn()
 
-    def message(self, listen: tuple[str, ...]) -> control.Configure:
-        """What a worker is to serve."""
+    def message(self, listen: tuple[str, ...], tls: TlsMaterial | None = None) -> control.Configure:
+        """What a worker is to serve, and what its TCP addresses present."""
         return control.Configure(
             generation=self.generation,
             document=self.document.to_json(),
             local_model=self.local_model_at,
             listen=listen,
+            tls=tls,
         )
 
     def model_listens(self, at: control.LocalModelAt | None) -> None:

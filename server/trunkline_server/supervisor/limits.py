@@ -15,6 +15,8 @@ class Limits:
     """A child that says nothing for so long is killed and replaced."""
     poll_s: float = 0.5
     """How often the files of the configuration are looked at. A change counts once it was seen twice."""
+    certificates_s: float = 0.2
+    """How often the files of TLS are looked at. A change counts once it was seen twice."""
     retry_bad_s: float = 5.0
     """How often a configuration that was refused is tried again, in case of a cause outside the watched files."""
     beat_s: float = 1.0

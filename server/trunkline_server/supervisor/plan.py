@@ -19,6 +19,6 @@ class Plan:
 
     settings: Settings
     ready_file: Path | None = None
-    """Written once the gateway serves: a JSON object with "listen", "probe" and "pid"."""
+    """Written once the gateway serves: a JSON object with "listen", "probe", "pid" and "tls"."""
     limits: Limits = field(default_factory=Limits)
     modules: Modules = field(default_factory=Modules)

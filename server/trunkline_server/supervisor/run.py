@@ -13,6 +13,7 @@ from typing import Final
 from loguru import logger
 
 from trunkline_server.supervisor.announce import Announcement
+from trunkline_server.supervisor.certificates import Certificates
 from trunkline_server.supervisor.configuration import Configuration, changes
 from trunkline_server.supervisor.listeners import Listeners
 from trunkline_server.supervisor.model import LocalModel
@@ -27,13 +28,16 @@ FAILED: Final = 1
 class Supervisor:
     """One gateway. `run` once, in the main thread: signals are handled there."""
 
-    def __init__(self, plan: Plan, configuration: Configuration, listeners: Listeners) -> None:
+    def __init__(
+        self, plan: Plan, configuration: Configuration, certificates: Certificates, listeners: Listeners
+    ) -> None:
         self._plan = plan
         self._configuration = configuration
+        self._certificates = certificates
         self._listeners = listeners
         self._announcement = Announcement(plan.ready_file)
         self._workers = Workers(
-            plan, configuration, listeners, changed=self._changed, refused=self._fit, lost=self._lost
+            plan, configuration, certificates, listeners, changed=self._changed, refused=self._fit, lost=self._lost
         )
         self._model = LocalModel(plan, configuration, changed=self._model_changed, lost=self._lost)
         self._probes = Probes(plan, ready=self._is_ready, changed=self._changed, lost=self._lost)
@@ -50,6 +54,7 @@ class Supervisor:
         """Serves until it is told to stop; returns the exit code."""
         self._listen_to_signals()
         follow = asyncio.create_task(self._follow_changes())
+        renew = asyncio.create_task(self._certificates.follow(self._workers.renew))
         try:
             self._start()
             await self._stop.wait()
@@ -57,6 +62,7 @@ class Supervisor:
                 await self._workers.drain(self._stop_now)
         finally:
             follow.cancel()
+            renew.cancel()
             await self._workers.end()
             await self._model.end()
             await self._probes.end()
@@ -65,6 +71,7 @@ class Supervisor:
 
     def _start(self) -> None:
         self._configuration.introduce()
+        self._certificates.introduce()
         self._announcement.take_back()  # a killed gateway may have left its file behind
         self._probes.start()
         self._model.fit()
@@ -82,7 +89,10 @@ class Supervisor:
             return
         self._serving.set()
         self._announcement.make(
-            listen=self._listeners.addresses, workers=len(self._workers), probe=self._probes.address
+            listen=self._listeners.addresses,
+            workers=len(self._workers),
+            probe=self._probes.address,
+            tls=self._certificates.kind,
         )
 
     def _model_changed(self) -> None:

@@ -6,6 +6,7 @@ from functools import partial
 from loguru import logger
 
 from trunkline_server.core import control, log
+from trunkline_server.supervisor.certificates import Certificates
 from trunkline_server.supervisor.configuration import Configuration
 from trunkline_server.supervisor.keeper import Keeper
 from trunkline_server.supervisor.listeners import Listeners
@@ -19,6 +20,7 @@ class Workers:
         self,
         plan: Plan,
         configuration: Configuration,
+        certificates: Certificates,
         listeners: Listeners,
         *,
         changed: Changed,
@@ -28,6 +30,7 @@ class Workers:
         """`refused` is called when workers refused a document and the one before it is in effect again."""
         self._plan = plan
         self._configuration = configuration
+        self._certificates = certificates
         self._listeners = listeners
         self._changed = changed
         self._refused = refused
@@ -65,7 +68,13 @@ class Workers:
             self._told = self._configuration.generation  # the first one needs no saying
             self._may_configure.set()
         for index, keeper in enumerate(self._keepers):
-            keeper.send(self._configuration.message(self._listeners.for_worker(index)))
+            keeper.send(self._configure_message(index))
+
+    def renew(self) -> None:
+        """Tells all which certificate to present now; those to come will hear it too."""
+        if self._certificates.material:
+            for keeper in self._keepers:
+                keeper.send(control.Renew(tls=self._certificates.material))
 
     async def drain(self, at_once: asyncio.Event) -> None:
         """Has all end their calls and exit; returns when they have, their time is over, or `at_once` is set."""
@@ -128,7 +137,10 @@ class Workers:
 
     async def _greeting(self, index: int) -> control.Message:
         await self._may_configure.wait()
-        return self._configuration.message(self._listeners.for_worker(index))
+        return self._configure_message(index)
+
+    def _configure_message(self, index: int) -> control.Configure:
+        return self._configuration.message(self._listeners.for_worker(index), self._certificates.material)
 
     def _heard(self, name: str, message: control.Message) -> None:
         if isinstance(message, control.Ready):
