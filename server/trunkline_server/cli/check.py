@@ -7,12 +7,14 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
 from trunkline_server.config import ConfigError, Document, Problem, Settings, Snapshot, build, doubts, load
+from trunkline_server.config.tls import Judged, read_and_judge
 from trunkline_server.core.deployment import Provider, Route
 from trunkline_server.credentials.kinds import KINDS
 
@@ -22,6 +24,8 @@ class _Checked:
     settings: Settings
     document: Document
     snapshot: Snapshot
+    tls: Judged | None
+    """What the files of TLS hold; None without TLS."""
     warnings: tuple[Problem, ...]
 
 
@@ -60,11 +64,16 @@ def _check(path: Path | None, environ: Mapping[str, str]) -> tuple[_Checked | No
         document = load(path, environ, named_by=named_by)
     except ConfigError as error:
         problems += error.problems
-    if settings is None or document is None:
+    tls = None
+    if settings and settings.tls_files:
+        _, tls = read_and_judge(settings.tls_files, datetime.now(UTC))
+        problems += tls.problems
+    if settings is None or document is None or problems:
         return None, problems
     snapshot = build(document)
-    warnings = doubts(settings, document, snapshot, environ)
-    return _Checked(settings=settings, document=document, snapshot=snapshot, warnings=warnings), problems
+    warnings = (*doubts(settings, document, snapshot, environ), *(tls.doubts if tls else ()))
+    checked = _Checked(settings=settings, document=document, snapshot=snapshot, tls=tls, warnings=warnings)
+    return checked, problems
 
 
 def _print(checked: _Checked) -> None:
@@ -74,6 +83,7 @@ def _print(checked: _Checked) -> None:
         "Gateway",
         [
             ("listens on", ", ".join(settings.listen)),
+            ("TLS", str(checked.tls) if checked.tls else "off"),
             ("probes", settings.probe_listen or "off"),
             ("workers", str(settings.workers)),
             ("reflection", reflection),
@@ -133,8 +143,17 @@ def _for_machines(checked: _Checked | None, problems: list[Problem]) -> dict[str
         "file": checked and checked.document.origin,
         "version": checked and checked.document.version,
         "settings": checked and checked.settings.model_dump(mode="json"),
+        "tls": checked and checked.tls and _tls_facts(checked.tls),
         "providers": checked and [_provider_facts(provider) for provider in checked.snapshot.providers.values()],
         "models": checked and [_route_facts(route) for route in checked.snapshot.routes.values()],
+    }
+
+
+def _tls_facts(tls: Judged) -> dict[str, Any]:
+    return {
+        "names": tls.names,
+        "not_after": tls.not_after and tls.not_after.isoformat(),
+        "client_cas": tls.client_cas,
     }
 
 

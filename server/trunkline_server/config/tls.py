@@ -20,6 +20,7 @@ KEY_FILE: Final = "TRUNKLINE_TLS_KEY_FILE"
 CLIENT_CA_FILE: Final = "TRUNKLINE_TLS_CLIENT_CA_FILE"
 MAX_PEM_BYTES: Final = 1024 * 1024
 """Of one file. All CAs of a browser are a quarter of that."""
+MAX_NAMES_TOLD: Final = 8
 
 _JUDGE: Final = "trunkline_server.config.certificates"
 _HOLDS: Final = {
@@ -53,6 +54,12 @@ class Judged:
     """Why it can't be used; empty if it can."""
     doubts: tuple[Problem, ...] = ()
 
+    def __str__(self) -> str:
+        """In words: "the certificate of a.example, b.example until 2027-01-31 10:00 UTC, for callers of CA X"."""
+        end = f" until {self.not_after:%Y-%m-%d %H:%M UTC}" if self.not_after else ""
+        callers = f", for callers of {_some(self.client_cas)}" if self.client_cas else ""
+        return f"the certificate of {_some(self.names)}{end}{callers}"
+
 
 def read_files(files: TlsFiles) -> TlsMaterial:
     """What is in the files now. Raises ConfigError with all that can't be read."""
@@ -78,6 +85,11 @@ def read_and_judge(files: TlsFiles, now: datetime) -> tuple[TlsMaterial | None, 
     except ConfigError as error:
         return None, Judged(problems=error.problems)
     return material, judge(files, material, now)
+
+
+def _some(names: tuple[str, ...]) -> str:
+    more = (f"{len(names) - MAX_NAMES_TOLD} more",) if len(names) > MAX_NAMES_TOLD else ()
+    return ", ".join((*names[:MAX_NAMES_TOLD], *more))
 
 
 def _read(path: Path, setting: str, problems: list[Problem]) -> bytes:

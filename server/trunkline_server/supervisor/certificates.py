@@ -27,7 +27,6 @@ from trunkline_server.supervisor.limits import Limits
 COMPLAIN_S: Final = 2.0
 REMIND: Final = timedelta(days=7)
 DAY: Final = timedelta(days=1)
-MAX_NAMES_TOLD: Final = 8
 
 Content = TlsMaterial | tuple[Problem, ...]
 """What the files hold, or why that can't be read."""
@@ -55,7 +54,7 @@ class Certificates:
                 raise ConfigError(self._judged.problems)
 
     def __repr__(self) -> str:
-        return f"<Certificates: {_what(self._judged) if self.material else 'none'}>"
+        return f"<Certificates: {self._judged if self.material else 'none'}>"
 
     @property
     def kind(self) -> str:
@@ -67,7 +66,7 @@ class Certificates:
     def introduce(self) -> None:
         """Says at the start what is presented, and what of it is probably not meant."""
         if self.material:
-            logger.info("TLS with {}", _what(self._judged))
+            logger.info("TLS with {}", self._judged)
             self._warn()
 
     async def follow(self, renewed: Callable[[], None]) -> None:
@@ -113,9 +112,9 @@ class Certificates:
             return
         self._told_at = now
         if now > end:
-            logger.error("{} has ended, and callers refuse it. Renew it", _what(self._judged))
+            logger.error("{} has ended, and callers refuse it. Renew it", self._judged)
         else:
-            logger.warning("{} ends soon. Renew it", _what(self._judged))
+            logger.warning("{} ends soon. Renew it", self._judged)
 
     def _take(self, files: TlsFiles, material: TlsMaterial, now: datetime) -> tuple[Problem, ...]:
         """Puts this in force if it is right, else says why it isn't."""
@@ -124,13 +123,13 @@ class Certificates:
             return judged.problems
         self.material, self._judged, self._told_at = material, judged, now
         self._seen, self._complained = (), False
-        logger.info("a new certificate is in force: {}", _what(judged))
+        logger.info("a new certificate is in force: {}", judged)
         self._warn()
         return ()
 
     def _complain(self, problems: tuple[Problem, ...]) -> None:
         self._complained = True
-        logger.error("the new certificate can't be used; {} stays in force", _what(self._judged))
+        logger.error("the new certificate can't be used; {} stays in force", self._judged)
         for problem in problems:
             logger.error("{}", problem)
 
@@ -150,13 +149,3 @@ def _content(files: TlsFiles) -> Content:
         return read_files(files)
     except ConfigError as error:
         return error.problems
-
-
-def _what(judged: Judged) -> str:
-    """In words: "the certificate of a.example, b.example until 2027-01-31, for callers of CA X"."""
-    names = list(judged.names[:MAX_NAMES_TOLD])
-    if len(judged.names) > MAX_NAMES_TOLD:
-        names.append(f"{len(judged.names) - MAX_NAMES_TOLD} more")
-    end = f" until {judged.not_after:%Y-%m-%d %H:%M UTC}" if judged.not_after else ""
-    callers = f", for callers with one of {', '.join(judged.client_cas[:MAX_NAMES_TOLD])}" if judged.client_cas else ""
-    return f"the certificate of {', '.join(names)}{end}{callers}"
