@@ -417,6 +417,12 @@ def test_dialects_are_those_that_are_spoken(tmp_path: Path) -> None:
         "::1",
         "::ffff:169.254.169.254",
         "::ffff:10.0.0.1",
+        "0.0.0.0",
+        "::",
+        "224.0.0.1",
+        "255.255.255.255",
+        "ff02::1",
+        "64:ff9b:1::a9fe:a9fe",
     ],
 )
 def test_addresses_refused_are_those_never_connected_to(tmp_path: Path, host: str) -> None:
@@ -426,7 +432,8 @@ def test_addresses_refused_are_those_never_connected_to(tmp_path: Path, host: st
     if AddressPolicy().permits(host):
         assert load(written(tmp_path, text), {"KEY": "x"})
     else:
-        assert problems_of(tmp_path, text, KEY="x") == ["providers.vllm.base_url: a link-local or metadata address"]
+        [problem] = problems_of(tmp_path, text, KEY="x")
+        assert problem.startswith("providers.vllm.base_url: ")
 
 
 def test_a_large_file_that_is_named_often(tmp_path: Path) -> None:

@@ -3,14 +3,14 @@
 Names are looked up when a connection is made, and checked there.
 """
 
-import ipaddress
-import socket
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 from trunkline_server.config.problems import wrong
-from trunkline_server.core.addresses import AddressPolicy, IpAddress, IpNetwork
+from trunkline_server.core.addresses import AddressPolicy, IpNetwork, literal_address
 from trunkline_server.core.http import Endpoint
+
+__all__ = ["literal_address", "refused_address", "split_base_url"]
 
 MAX_URL_CHARS: Final = 2048
 
@@ -33,22 +33,9 @@ def split_base_url(url: str) -> tuple[Endpoint, str]:
 
 
 def refused_address(host: str, allowed: tuple[IpNetwork, ...]) -> bool:
-    """Whether the host is a literal link-local or metadata address that isn't allowed."""
+    """Whether the host is literally an address that providers may not have, and that isn't allowed."""
     address = literal_address(host)
     return address is not None and not AddressPolicy(allowed).permits(address)
-
-
-def literal_address(host: str) -> IpAddress | None:
-    """The address that a host stands for without a look-up; None for a name.
-
-    IPv4 is also read in the old forms that the system's resolver takes (169.254.43518, 0xa9fea9fe), and out of IPv6
-    addresses that map it.
-    """
-    text = host.partition("%")[0]
-    address = _parsed(text) or _old_form(text)
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
-        return address.ipv4_mapped
-    return address
 
 
 def _split(url: str) -> SplitResult | None:
@@ -59,18 +46,4 @@ def _split(url: str) -> SplitResult | None:
         parts = urlsplit(url)
         return parts if parts.port != 0 else None
     except ValueError:
-        return None
-
-
-def _parsed(text: str) -> IpAddress | None:
-    try:
-        return ipaddress.ip_address(text)
-    except ValueError:
-        return None
-
-
-def _old_form(text: str) -> IpAddress | None:
-    try:
-        return ipaddress.IPv4Address(socket.inet_aton(text))
-    except OSError:
         return None

@@ -13,7 +13,7 @@ from trunkline_server.config.capabilities import CapabilityEntry
 from trunkline_server.config.file import Tree
 from trunkline_server.config.interpolate import Filled
 from trunkline_server.config.problems import ConfigError, Where, did_you_mean, explain
-from trunkline_server.core.addresses import IpNetwork
+from trunkline_server.core.addresses import IpNetwork, is_no_host, literal_address
 
 MAX_PROVIDERS: Final = 256
 MAX_MODELS: Final = 4096
@@ -175,15 +175,19 @@ def _check_providers(tree: Tree, providers: _Providers, allowed: tuple[IpNetwork
 def _check_remote(tree: Tree, where: Where, entry: schema.RemoteEntry, allowed: tuple[IpNetwork, ...]) -> None:
     endpoint, _ = split_base_url(entry.address)
     if refused_address(endpoint.host, allowed):
-        tree.report(
-            (*where, "base_url"),
-            "a link-local or metadata address",
-            "If you mean it, list it in TRUNKLINE_ALLOWED_ADDRESSES",
-        )
+        _report_address(tree, (*where, "base_url"), endpoint.host)
     _check_settings(tree, where, entry)
     for header in entry.account.auth_headers:
         if entry.api_key and entry.api_key.get_secret_value() and header in entry.headers:
             tree.report((*where, "api_key"), f"a second credential beside headers.{header}", "Take one of them out")
+
+
+def _report_address(tree: Tree, where: Where, host: str) -> None:
+    address = literal_address(host)
+    if address is not None and is_no_host(address):
+        tree.report(where, "the address of no host", "Write 127.0.0.1 for this machine")
+    else:
+        tree.report(where, "a link-local or metadata address", "If you mean it, list it in TRUNKLINE_ALLOWED_ADDRESSES")
 
 
 def _check_settings(tree: Tree, where: Where, entry: schema.RemoteEntry) -> None:

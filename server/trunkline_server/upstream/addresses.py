@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from itertools import chain, zip_longest
 
-from trunkline_server.core.addresses import AddressPolicy
+from trunkline_server.core.addresses import AddressPolicy, literal_address
 from trunkline_server.core.errors import UpstreamUnreachable
 
 CACHE_S = 5.0
@@ -42,14 +42,17 @@ class Resolver:
         found = _literal(host) or await asyncio.shield(self._lookup(host))
         fit = tuple(address for address in found if self._policy.permits(address.ip))
         if not fit:
-            raise UpstreamUnreachable("the provider's address is link-local or a metadata service, and not allowed")
+            raise _refused()
         return fit
 
     def check_literal(self, host: str) -> None:
-        """Refuse a forbidden IP address. For connections through a proxy, which looks names up itself."""
-        for address in _literal(host):
-            if not self._policy.permits(address.ip):
-                raise UpstreamUnreachable("the provider's address is link-local or a metadata service, and not allowed")
+        """Refuse a forbidden IP address, however it is written.
+
+        For connections through a proxy, which looks names up itself.
+        """
+        address = literal_address(host)
+        if address is not None and not self._policy.permits(address):
+            raise _refused()
 
     def _lookup(self, host: str) -> "asyncio.Task[tuple[Address, ...]]":
         loop = asyncio.get_running_loop()
@@ -83,6 +86,10 @@ class _Lookup:
         # The failure is taken note of, or the loop would complain of it if nobody waits for it any more.
         failed = task.cancelled() or task.exception() is not None
         self._expires = -math.inf if failed else self._clock() + CACHE_S
+
+
+def _refused() -> UpstreamUnreachable:
+    return UpstreamUnreachable("the provider's address is link-local, a metadata service or no host's, and not allowed")
 
 
 def _literal(host: str) -> tuple[Address, ...]:
