@@ -19,8 +19,11 @@ from trunkline_server.core.deployment import Route
 from trunkline_server.core.faults import FaultLog
 from trunkline_server.core.policy import Policy
 from trunkline_server.credentials.store import Credentials
+from trunkline_server.engine.channelz import SERVICE as CHANNELZ
+from trunkline_server.engine.channelz import channelz_methods
 from trunkline_server.engine.health import SERVICE as HEALTH
 from trunkline_server.engine.health import Health, health_methods
+from trunkline_server.engine.intake import Intake
 from trunkline_server.engine.method import Method, methods_of
 from trunkline_server.engine.reflection import reflection_methods
 from trunkline_server.interceptors.admission import Admission
@@ -74,6 +77,7 @@ class App:
     services: tuple[str, ...]
     """Full names of the services whose health is told one by one: those that have a servicer."""
     calls: Calls
+    intake: Intake
     faults: FaultLog
     clock: Callable[[], float]
 
@@ -107,29 +111,36 @@ async def open_app(settings: Settings, snapshot: Snapshot, environ: Mapping[str,
     planner = Planner(configuration.routes, faults, clock=clock, rng=rng)
     health = Health()
     calls = Calls()
+    channelz = tuple(channelz_methods()) if settings.channelz_on else ()
     served: tuple[tuple[ServiceDescriptor, object], ...] = (
         (_COMPLETION, Completion(Router(planner, exchange), TokenCounter(planner, exchange))),
         (_MODELS, Models(configuration.routes, DIALECTS)),
         (_EMBEDDING, Embedding(EmbeddingRouter(planner, exchange))),
         (_QUOTAS, None),
     )
-    names = tuple(descriptor.full_name for descriptor, _ in served)
+    names = (*(descriptor.full_name for descriptor, _ in served), HEALTH, *((CHANNELZ,) if channelz else ()))
     try:
         yield App(
             configuration=configuration,
             methods=(
                 *(method for descriptor, servicer in served for method in methods_of(descriptor, servicer)),
                 *health_methods(health),
-                *(reflection_methods((*names, HEALTH)) if settings.reflection_on else ()),
+                *channelz,
+                *(reflection_methods(names) if settings.reflection_on else ()),
             ),
             policies=(
                 Errors(faults, clock),
                 Metadata(settings.max_metadata_bytes),
-                Admission(calls, settings.max_calls),
+                Admission(
+                    calls,
+                    max_calls=settings.max_calls,
+                    max_calls_per_connection=settings.max_calls_per_connection,
+                ),
             ),
             health=health,
             services=tuple(descriptor.full_name for descriptor, servicer in served if servicer is not None),
             calls=calls,
+            intake=Intake(max_slow=settings.max_slow_requests, max_held_bytes=settings.max_held_request_bytes),
             faults=faults,
             clock=clock,
         )

@@ -14,6 +14,7 @@ from trunkline_server.core import control, log
 from trunkline_server.core.calls import Calls
 from trunkline_server.core.faults import FaultLog
 from trunkline_server.engine.health import Health, health_methods
+from trunkline_server.engine.intake import Intake
 from trunkline_server.engine.server import TransportLimits, make_server
 from trunkline_server.interceptors.errors import Errors
 
@@ -31,6 +32,7 @@ _LIMITS: Final = TransportLimits(
     handshake_timeout_s=10,
     max_connection_age_s=600,
     max_connection_age_grace_s=600,
+    max_connection_idle_s=300,
     min_ping_interval_s=10,
 )
 
@@ -47,6 +49,7 @@ class Probe:
             (Errors(faults, clock),),
             _LIMITS,
             calls=Calls(),
+            intake=Intake(max_slow=64, max_held_bytes=_LIMITS.max_receive_message_bytes),
             faults=faults,
             clock=clock,
             default_timeout_s=CHECK_S,

@@ -14,7 +14,7 @@ from tests.http2 import RawClient
 from tests.processes import resident, serving
 from tests.running import KEY, ask, completion, detail, one_provider, reason, running
 from trunkline import v1
-from trunkline_server.engine import handlers
+from trunkline_server.engine import intake
 from trunkline_server.engine.wire import has_more_fields
 
 COMPLETE = "/trunkline.v1.Completion/Complete"
@@ -64,7 +64,7 @@ async def test_a_call_that_ends_before_its_request_has_a_status(gateway, path, b
 @pytest.mark.parametrize("path", METHODS)
 async def test_a_request_that_never_comes_in_is_not_waited_for(gateway, path, monkeypatch):
     """Neither the admission nor the registry keeps a place for it."""
-    monkeypatch.setattr(handlers, "RECEIVE_S", 0.2)
+    monkeypatch.setattr(intake, "RECEIVE_S", 0.2)
     async with await RawClient.connect(gateway.target) as client:
         stream = client.send(path, b"\0\0\0\1\0only a part", end=False)
         await asyncio.wait_for(stream.ended.wait(), 2)

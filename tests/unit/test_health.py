@@ -58,7 +58,7 @@ async def test_a_slow_watcher_gets_the_latest_state():
 
 async def test_watches_are_bounded_and_their_places_come_back():
     """One watch more than allowed is refused; a watch that ends makes room."""
-    health = Health(max_watchers=1)
+    health = Health(max_watches=1)
     async with aclosing(health.watch(asked())) as states:
         await anext(states)
         with pytest.raises(Overloaded):

@@ -6,6 +6,7 @@
 3. Foreign exceptions are turned into these at the edge where they appear, with `raise ... from`.
 """
 
+import random
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -154,10 +155,17 @@ class MethodUnimplemented(GatewayError):
 
 
 class Overloaded(GatewayError):
-    """The gateway has as many calls as it takes. Nothing was started."""
+    """The gateway has as many calls, or as much of requests, as it takes. Nothing was started."""
 
     code = code_pb2.RESOURCE_EXHAUSTED
     reason = v1.ERROR_REASON_OVERLOADED
+    RETRY_FROM_S: ClassVar = 0.05
+    RETRY_TO_S: ClassVar = 0.25
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        # Jitter, so that those refused together do not come back together.
+        soon = random.uniform(self.RETRY_FROM_S, self.RETRY_TO_S)  # noqa: S311 - nothing secret about it
+        super().__init__(message, retry_after_s=soon if retry_after_s is None else retry_after_s)
 
 
 class DeadlineExceeded(GatewayError):

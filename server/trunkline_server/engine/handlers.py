@@ -20,6 +20,7 @@ from google.protobuf.message import DecodeError, Message
 
 from trunkline_server.core.call import Call
 from trunkline_server.core.errors import DeadlineExceeded, MalformedMessage
+from trunkline_server.engine.intake import Intake
 from trunkline_server.engine.method import DuplexMethod, Method, StreamMethod, UnaryMethod
 from trunkline_server.engine.wire import MAX_FIELDS, has_more_fields
 
@@ -32,19 +33,17 @@ CALL: Final[ContextVar[Call]] = ContextVar("CALL")
 """The call that the current task serves; set by the adapter."""
 CANCEL_GRACE_S: Final = 5.0
 """Longest wait for the cancellation that follows a failed read or write."""
-RECEIVE_S: Final = 30.0
-"""Longest wait for a request to come in whole."""
 COUNT_ABOVE: Final = 64 * 1024
 """Requests above this size have their fields counted before they are decoded: two bytes can become a hundred."""
 
 
-def handler_of(method: Method) -> Handler:
+def handler_of(method: Method, intake: Intake) -> Handler:
     """The handler of a method, without any policy around it."""
     match method:
         case UnaryMethod():
-            return with_behaviour(_unary(method))
+            return with_behaviour(_unary(method, intake))
         case StreamMethod():
-            return with_behaviour(_stream(method))
+            return with_behaviour(_stream(method, intake))
         case DuplexMethod():
             return with_behaviour(_duplex(method))
 
@@ -59,20 +58,26 @@ def with_behaviour(behaviour: Behaviour) -> Handler:
     return grpc.stream_stream_rpc_method_handler(cast("Any", behaviour))
 
 
-def _unary(method: UnaryMethod) -> Behaviour:
+def _unary(method: UnaryMethod, intake: Intake) -> Behaviour:
     async def behave(_requests: object, context: Context) -> None:
         call = CALL.get()
-        request = await _receive(method, context, call)
-        await _send(await method.serve(request, call), context)
+        data = await _receive(intake, context, call)
+        with intake.held(len(data)):
+            request = _decoded(method, data, call)
+            del data
+            await _send(await method.serve(request, call), context)
 
     return behave
 
 
-def _stream(method: StreamMethod) -> Behaviour:
+def _stream(method: StreamMethod, intake: Intake) -> Behaviour:
     async def behave(_requests: object, context: Context) -> None:
         call = CALL.get()
-        request = await _receive(method, context, call)
-        await _send_all(method.serve(request, call), context)
+        data = await _receive(intake, context, call)
+        with intake.held(len(data)):
+            request = _decoded(method, data, call)
+            del data
+            await _send_all(method.serve(request, call), context)
 
     return behave
 
@@ -82,7 +87,7 @@ def _duplex(method: DuplexMethod) -> Behaviour:
         call = CALL.get()
 
         async def received() -> AsyncIterator[Message]:
-            while (data := await _read(context)) is not None:
+            while (data := await _next(method, context)) is not None:
                 yield _decoded(method, data, call)
 
         await _send_all(method.serve(received(), call), context)
@@ -90,16 +95,21 @@ def _duplex(method: DuplexMethod) -> Behaviour:
     return behave
 
 
-async def _receive(method: Method, context: Context, call: Call) -> Message:
-    """The one request of a call. Raises MalformedMessage or DeadlineExceeded."""
-    try:
-        async with asyncio.timeout(RECEIVE_S):
-            data = await _read(context)
-    except TimeoutError as error:
-        raise DeadlineExceeded(f"the request did not come in whole within {RECEIVE_S:.0f} s") from error
+async def _receive(intake: Intake, context: Context, call: Call) -> bytes:
+    """The one request of a call. Raises MalformedMessage, DeadlineExceeded or Overloaded."""
+    data = await intake.whole(lambda: _read(context), call.peer)
     if data is None:
         raise MalformedMessage("the call ended before its request was whole")
-    return _decoded(method, data, call)
+    return data
+
+
+async def _next(method: DuplexMethod, context: Context) -> bytes | None:
+    """The next of several requests; None at their end. Raises DeadlineExceeded."""
+    try:
+        async with asyncio.timeout(method.idle_s):
+            return await _read(context)
+    except TimeoutError as error:
+        raise DeadlineExceeded(f"no request came for {method.idle_s:g} s; call again when there is one") from error
 
 
 async def _read(context: Context) -> bytes | None:

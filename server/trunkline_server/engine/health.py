@@ -2,23 +2,29 @@
 
 1. `set` never waits, and no watcher can delay another or the setter: each reads the latest state when it gets to it,
    so a slow one skips states in between.
-2. At most `max_watchers` streams are open at a time; one more is refused with Overloaded.
+2. At most MAX_WATCHES streams are open at a time, and MAX_WATCHES_PER_CONNECTION on one connection; one more is refused
+   with Overloaded.
 3. `end_watches` ends all streams, open and to come: an open one would hold a server's stop for its whole grace.
 
 Source of the protocol: https://github.com/grpc/grpc/blob/master/doc/health-checking.md
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from grpc_health.v1 import health_pb2
 
 from trunkline_server.core.call import Call
-from trunkline_server.core.errors import HealthServiceUnknown, Overloaded
+from trunkline_server.core.errors import HealthServiceUnknown
+from trunkline_server.core.places import Places
 from trunkline_server.engine.method import Method, StreamMethod, UnaryMethod
 
 SERVICE: Final = "grpc.health.v1.Health"
+MAX_WATCHES: Final = 1000
+MAX_WATCHES_PER_CONNECTION: Final = 16
+"""A client's balancer has one per connection and service; a few channels may share a connection."""
 
 _Response = health_pb2.HealthCheckResponse
 
@@ -26,8 +32,8 @@ _Response = health_pb2.HealthCheckResponse
 class Health:
     """The states, by service name. Used from one event loop."""
 
-    def __init__(self, *, max_watchers: int = 1000) -> None:
-        self._max_watchers = max_watchers
+    def __init__(self, *, max_watches: int = MAX_WATCHES, max_per_connection: int = MAX_WATCHES_PER_CONNECTION) -> None:
+        self._places = Places("health watches", in_all=max_watches, per_connection=max_per_connection)
         self._states: dict[str, bool] = {}
         self._watchers: set[asyncio.Event] = set()
         self._ended = False
@@ -53,15 +59,11 @@ class Health:
         return _Response(status=self._status(request.service))
 
     async def watch(
-        self, request: health_pb2.HealthCheckRequest
+        self, request: health_pb2.HealthCheckRequest, peer: str = ""
     ) -> AsyncGenerator[health_pb2.HealthCheckResponse, None]:
         """The state now, and each later one. Raises Overloaded."""
-        if len(self._watchers) >= self._max_watchers:
-            raise Overloaded("too many health watches are open; poll Check, or watch from fewer connections")
-        changed = asyncio.Event()
-        self._watchers.add(changed)
         told = None
-        try:
+        with self._places.one(peer), self._watching() as changed:
             while not self._ended:
                 changed.clear()
                 status = self._status(request.service)
@@ -70,6 +72,14 @@ class Health:
                     yield _Response(status=status)
                 else:
                     await changed.wait()
+
+    @contextmanager
+    def _watching(self) -> Iterator[asyncio.Event]:
+        """An event that is set whenever a state may have changed."""
+        changed = asyncio.Event()
+        self._watchers.add(changed)
+        try:
+            yield changed
         finally:
             self._watchers.discard(changed)
 
@@ -91,9 +101,9 @@ def health_methods(health: Health) -> tuple[Method, ...]:
         return await health.check(request)
 
     def watch(
-        request: health_pb2.HealthCheckRequest, _call: Call
+        request: health_pb2.HealthCheckRequest, call: Call
     ) -> AsyncGenerator[health_pb2.HealthCheckResponse, None]:
-        return health.watch(request)
+        return health.watch(request, call.peer)
 
     request = health_pb2.HealthCheckRequest
     return (

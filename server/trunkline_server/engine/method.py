@@ -18,6 +18,7 @@ from trunkline_server.core.errors import MethodUnimplemented
 ServeUnary = Callable[[Any, Call], Awaitable[Message]]
 ServeStream = Callable[[Any, Call], AsyncIterator[Message]]
 
+IDLE_S: Final = 30.0
 _WORD_START: Final = re.compile(r"(?<!^)(?=[A-Z])")
 
 
@@ -49,6 +50,8 @@ class DuplexMethod(_Named):
     """A stream of requests, a stream of responses. `serve` takes an async iterator of requests."""
 
     serve: ServeStream
+    idle_s: float
+    """Longest wait for the next request."""
 
 
 Method = UnaryMethod | StreamMethod | DuplexMethod
@@ -68,7 +71,7 @@ def methods_of(service: ServiceDescriptor, servicer: object) -> Iterator[Method]
 def _method(descriptor: MethodDescriptor, name: str, serve: Any) -> Method:
     request = GetMessageClass(descriptor.input_type)
     if descriptor.client_streaming:
-        return DuplexMethod(name=name, request=request, serve=serve)
+        return DuplexMethod(name=name, request=request, serve=serve, idle_s=IDLE_S)
     if descriptor.server_streaming:
         return StreamMethod(name=name, request=request, serve=serve)
     return UnaryMethod(name=name, request=request, serve=serve)

@@ -4,13 +4,15 @@ grpcio-reflection serves v1alpha. v1 has the same messages under another package
 v1's own descriptor is made from v1alpha's, so that clients can describe it, too.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import aclosing
 from typing import Any, Final
 
 from google.protobuf import descriptor_pb2, descriptor_pool
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from trunkline_server.core.call import Call
+from trunkline_server.core.places import Places
 from trunkline_server.engine.method import DuplexMethod
 
 ALPHA: Final = "grpc.reflection.v1alpha"
@@ -18,19 +20,35 @@ STABLE: Final = "grpc.reflection.v1"
 _FILE: Final = "grpc/reflection/v1/reflection.proto"
 
 
+MAX_STREAMS: Final = 16
+MAX_STREAMS_PER_CONNECTION: Final = 4
+"""Tools have one or two, for as long as they ask."""
+IDLE_S: Final = 30.0
+
+
 def reflection_methods(service_names: Iterable[str]) -> Iterator[DuplexMethod]:
-    """The methods of both reflection services, which then list `service_names` and themselves."""
+    """The methods of both reflection services, which then list `service_names` and themselves.
+
+    They have MAX_STREAMS together; one more is refused with Overloaded, and one whose caller asks nothing ends.
+    """
+    places = Places("reflection streams", in_all=MAX_STREAMS, per_connection=MAX_STREAMS_PER_CONNECTION)
     pool = descriptor_pool.Default()
     _add_stable(pool)
     services = [f"{package}.ServerReflection" for package in (STABLE, ALPHA)]
     servicer: Any = reflection.aio.ReflectionServicer((*service_names, *services), pool)  # type: ignore[no-untyped-call]
 
-    def serve(requests: Any, _call: Call) -> Any:
-        return servicer.ServerReflectionInfo(requests, None)
+    async def serve(requests: Any, call: Call) -> AsyncIterator[Any]:
+        with places.one(call.peer):
+            async with aclosing(servicer.ServerReflectionInfo(requests, None)) as answers:
+                async for answer in answers:
+                    yield answer
 
     for service in services:
         yield DuplexMethod(
-            name=f"/{service}/ServerReflectionInfo", request=reflection_pb2.ServerReflectionRequest, serve=serve
+            name=f"/{service}/ServerReflectionInfo",
+            request=reflection_pb2.ServerReflectionRequest,
+            serve=serve,
+            idle_s=IDLE_S,
         )
 
 

@@ -11,6 +11,7 @@ from trunkline_server.core.faults import FaultLog
 from trunkline_server.core.policy import Policy
 from trunkline_server.engine.adapter import Adapter
 from trunkline_server.engine.handlers import Handler, handler_of
+from trunkline_server.engine.intake import Intake
 from trunkline_server.engine.interceptor import PolicyInterceptor
 from trunkline_server.engine.method import Method
 
@@ -31,13 +32,19 @@ class TransportLimits:
     """Connections are closed gently at this age, so that clients find new workers."""
     max_connection_age_grace_s: float
     """At least the longest completion: what runs longer is cut."""
+    max_connection_idle_s: float
+    """Connections without a call are closed gently after this, so that they cost nothing."""
     min_ping_interval_s: float
     """Clients that ping more often are told to go away; shipped clients ping every 30 s."""
+
+    channelz: bool = False
+    """Whether gRPC keeps what channelz tells."""
 
     def options(self, *, share_port: bool) -> Sequence[tuple[str, Any]]:
         """As gRPC channel arguments (grpc/impl/channel_arg_names.h)."""
         return (
             ("grpc.so_reuseport", int(share_port)),
+            ("grpc.enable_channelz", int(self.channelz)),
             ("grpc.max_concurrent_streams", self.max_concurrent_streams),
             ("grpc.http.overload_protection", 1),
             ("grpc.max_allowed_incoming_connections", self.max_connections),
@@ -48,6 +55,7 @@ class TransportLimits:
             ("grpc.server_handshake_timeout_ms", _ms(self.handshake_timeout_s)),
             ("grpc.max_connection_age_ms", _ms(self.max_connection_age_s)),
             ("grpc.max_connection_age_grace_ms", _ms(self.max_connection_age_grace_s)),
+            ("grpc.max_connection_idle_ms", _ms(self.max_connection_idle_s)),
             ("grpc.http2.min_ping_interval_without_data_ms", _ms(self.min_ping_interval_s)),
             ("grpc.http2.min_recv_ping_interval_without_data_ms", _ms(self.min_ping_interval_s)),
             ("grpc.keepalive_permit_without_calls", 1),
@@ -67,6 +75,7 @@ def make_server(
     limits: TransportLimits,
     *,
     calls: Calls,
+    intake: Intake,
     faults: FaultLog,
     clock: Callable[[], float],
     default_timeout_s: float,
@@ -91,16 +100,16 @@ def make_server(
         options=limits.options(share_port=share_port),
         maximum_concurrent_rpcs=limits.max_concurrent_rpcs,
     )
-    for service, handlers in _by_service(by_name).items():
+    for service, handlers in _by_service(by_name, intake).items():
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
     return server
 
 
-def _by_service(methods: dict[str, Method]) -> dict[str, dict[str, Handler]]:
+def _by_service(methods: dict[str, Method], intake: Intake) -> dict[str, dict[str, Handler]]:
     services: dict[str, dict[str, Handler]] = {}
     for name, method in methods.items():
         service, rpc = name[1:].split("/")
-        services.setdefault(service, {})[rpc] = handler_of(method)
+        services.setdefault(service, {})[rpc] = handler_of(method, intake)
     return services
 
 
