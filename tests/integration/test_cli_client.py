@@ -394,7 +394,7 @@ def test_on_a_terminal_an_answer_cannot_drive_it(gateway):
             os.close(theirs)
             read_until(ours, READY)
             os.write(ours, b"Hi\r")
-            shown = read_until(ours, b"out)", READY)
+            shown = read_until(ours, b"in all)", READY)
             os.write(ours, b"\x04")
             assert process.wait(20) == 0
         finally:

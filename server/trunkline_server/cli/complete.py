@@ -1,29 +1,41 @@
-"""`trunkline complete`: one question, one answer."""
+"""`trunkline complete`: one question, one answer.
+
+1. Piped, stdout has the answer alone, as it came; on a terminal it is Markdown, drawn while it grows.
+2. --json is one object when all is there, --jsonl an object a line as things happen; a failure is one of either.
+3. With --schema stdout has JSON that fits, or nothing.
+"""
 
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
 
 import click
 
 import trunkline
 from trunkline import v1
+from trunkline_server.cli.answer_view import opened_view, show
+from trunkline_server.cli.gateway import Gateway, gateway_options
+from trunkline_server.cli.inputs import instructions, instructions_options, piped
 from trunkline_server.cli.models import the_model
 from trunkline_server.cli.output import (
-    connect,
-    gateway_options,
+    cost_of,
     note,
     note_left_out,
     print_json,
+    print_line,
     reported,
     tokens,
     usage_as_dict,
     word,
-    write_answer,
 )
+from trunkline_server.cli.schema import Misfit, fitting, format_of
+from trunkline_server.cli.talk import message_of
 
-MAX_INPUT_BYTES: Final = 32 * 1024 * 1024
-"""Most bytes that are read from stdin; more is refused. A message may have 64 MiB."""
+MISFIT: Final = 3
+"""Exit code of an answer that is not the JSON that was asked for."""
 
+_STDIN: Final = "/dev/stdin"
 _ENDINGS: Final = {
     v1.FINISH_REASON_LENGTH: "cut: the bound on output tokens was met",
     v1.FINISH_REASON_CONTEXT_WINDOW: "cut: the model's context is full",
@@ -32,74 +44,142 @@ _ENDINGS: Final = {
     v1.FINISH_REASON_PAUSED: "paused by the provider",
 }
 """Endings that a reader should know of. The others need no words."""
+_EFFORTS: Final = [name.lower().removeprefix("reasoning_effort_") for name in v1.ReasoningEffort.keys()[1:]]
 
 
-@click.command("complete")
+@click.command(
+    "complete",
+    epilog="Exit codes: 0 answered, 1 failed, 2 wrong usage, 3 the answer does not fit --schema, 130 interrupted.",
+)
 @click.argument("prompt", required=False)
 @click.option("-m", "--model", metavar="NAME", help="Model to ask. Not needed where one is served.")
-@click.option("--system", metavar="TEXT", help="Instructions for the model.")
+@instructions_options
+@click.option(
+    "-f", "--file", "files", multiple=True, metavar="FILE", help="Picture, document or text to send; - is stdin."
+)
 @click.option("--max-output-tokens", type=click.IntRange(min=1), metavar="N", help="Most tokens to generate.")
 @click.option("--temperature", type=float, metavar="T", help="0 is the likeliest token always.")
+@click.option("--effort", type=click.Choice(_EFFORTS), help="How much to think.")
+@click.option("--schema", metavar="FILE", help="JSON Schema that the answer has to fit; prints the JSON alone.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object with the whole answer.")
+@click.option("--jsonl", "as_lines", is_flag=True, help="Print a JSON object a line as the answer comes.")
+@click.option("--plain", is_flag=True, help="Text as it comes, also on a terminal.")
+@click.option("--thoughts", is_flag=True, help="Show what the model thinks, on stderr where stdout is piped.")
+@click.option("--request-id", metavar="ID", help="Name of the call in the gateway's records. Made up without it.")
 @gateway_options
 def command(
     *,
     prompt: str | None,
     model: str | None,
     system: str | None,
-    max_output_tokens: int | None,
-    temperature: float | None,
+    system_file: str | None,
+    files: tuple[str, ...],
+    schema: str | None,
     as_json: bool,
-    target: str | None,
-    timeout: float | None,
+    as_lines: bool,
+    plain: bool,
+    thoughts: bool,
+    request_id: str | None,
+    gateway: Gateway,
+    **options: Any,
 ) -> None:
     """Ask a model and print its answer as it comes.
 
     The question is PROMPT, or what is piped in, or both, PROMPT first.
     """
-    messages = _messages(system, _question(prompt))
-    with connect(target, timeout) as client, reported(client, as_json=as_json):
-        stream = client.stream(
-            model or the_model(client), messages, max_output_tokens=max_output_tokens, temperature=temperature
-        )
-        with stream:
-            if as_json:
-                print_json(_as_dict(stream.collect()))
+    if as_json and as_lines:
+        raise click.UsageError("--json or --jsonl, not both")
+    wanted, fits = (None, None) if schema is None else format_of(schema)
+    messages = _messages(instructions(system, system_file), prompt, files)
+    options["reasoning_effort"] = options.pop("effort")
+    with gateway.connect() as client, reported(client, as_json=as_json, as_lines=as_lines):
+        name = model or the_model(client)
+        with _stream(client, name, messages, request_id, response_format=wanted, **options) as stream:
+            if as_lines:
+                _print_lines(stream)
+            elif as_json:
+                _print_whole(stream.collect(), fits)
+            elif fits is not None:
+                _print_fitting(stream.collect(), fits)
             else:
-                _print(stream)
+                _print(stream, plain=plain, thoughts=thoughts)
 
 
-def _question(prompt: str | None) -> str:
-    parts = [prompt or "", "" if sys.stdin.isatty() else _piped()]
-    question = "\n\n".join(part for part in parts if part.strip())
-    if not question:
-        raise click.UsageError("nothing to ask: give a PROMPT, or pipe one in")
-    return question
-
-
-def _piped() -> str:
-    data = sys.stdin.buffer.read(MAX_INPUT_BYTES + 1)
-    if len(data) > MAX_INPUT_BYTES:
-        raise click.UsageError(f"more than {MAX_INPUT_BYTES // 1024**2} MiB were piped in")
+def _stream(client: Any, model: str, messages: list[v1.Message], request_id: str | None, **options: Any) -> Any:
     try:
-        return data.decode()
-    except UnicodeDecodeError as wrong:
-        raise click.UsageError(f"what was piped in is not UTF-8 at byte {wrong.start}") from None
+        return client.stream(model, messages, request_id=request_id, **options)
+    except ValueError as wrong:
+        raise click.UsageError(str(wrong)) from None
 
 
-def _messages(system: str | None, question: str) -> list[dict[str, str]]:
-    instructions = [{"role": "system", "content": system}] if system else []
-    return [*instructions, {"role": "user", "content": question}]
+def _messages(system: str, prompt: str | None, files: tuple[str, ...]) -> list[v1.Message]:
+    paths = [Path(_STDIN if name == "-" else name) for name in files]
+    free = "-" not in files and not sys.stdin.isatty()
+    parts = [prompt or "", piped() if free and not (prompt and paths) else ""]
+    question = "\n\n".join(part for part in parts if part.strip())
+    if not question and not paths:
+        raise click.UsageError("nothing to ask: give a PROMPT, or pipe one in")
+    try:
+        asked = message_of(question, paths)
+    except (ValueError, OSError) as wrong:
+        raise click.UsageError(str(wrong)) from None
+    told = [v1.Message(role=v1.ROLE_SYSTEM, blocks=[v1.Block(text=v1.Text(text=system))])] if system else []
+    return [*told, asked]
 
 
-def _print(stream: "trunkline.Stream") -> None:
-    write_answer(stream.text)
-    answer = stream.collect()
+def _print(stream: "trunkline.Stream", *, plain: bool, thoughts: bool) -> None:
+    with opened_view(plain=plain, thoughts=thoughts) as view:
+        show(stream, view)
+        answer = stream.collect()
+    _note_ending(answer)
+
+
+def _note_ending(answer: "trunkline.Completion") -> None:
     note_left_out(answer)
     ending = _ENDINGS.get(answer.finish_reason)
     if ending:
         detail = answer.response.finished.finish_detail
         note(f"({ending}{f': {detail}' if detail else ''}; {tokens(answer.usage)})")
+
+
+def _print_fitting(answer: "trunkline.Completion", schema: Any) -> None:
+    try:
+        value = fitting(answer.text, schema)
+    except Misfit as misfit:
+        click.secho(f"error: {misfit}", fg="red", err=True)
+        _note_ending(answer)
+        raise SystemExit(MISFIT) from None
+    print_json(value)
+
+
+def _print_whole(answer: "trunkline.Completion", schema: Any) -> None:
+    told = _as_dict(answer)
+    if schema is None:
+        print_json(told)
+        return
+    try:
+        print_json(told | {"output": fitting(answer.text, schema)})
+    except Misfit as misfit:
+        print_json(told | {"output": None, "misfit": str(misfit)})
+        raise SystemExit(MISFIT) from None
+
+
+def _print_lines(stream: "trunkline.Stream") -> None:
+    for event in stream:
+        for told in _event_as_dicts(event):
+            print_line(told)
+    print_line({"event": "finished", **_as_dict(stream.collect())})
+
+
+def _event_as_dicts(event: v1.StreamEvent) -> Iterator[dict[str, Any]]:
+    delta = event.block_delta
+    if event.HasField("started"):
+        started = event.started
+        yield {"event": "started", "provider": started.provider, "deployment": started.deployment}
+    if delta.text:
+        yield {"event": "text", "text": delta.text}
+    if delta.reasoning or delta.reasoning_summary:
+        yield {"event": "reasoning", "text": delta.reasoning or delta.reasoning_summary}
 
 
 def _as_dict(answer: "trunkline.Completion") -> dict[str, Any]:
@@ -115,7 +195,7 @@ def _as_dict(answer: "trunkline.Completion") -> dict[str, Any]:
         "provider": started.provider,
         "deployment": started.deployment,
         "usage": usage_as_dict(answer.usage),
-        "cost_nano_usd": finished.cost.nano_usd if finished.cost.HasField("nano_usd") else None,
+        "cost_nano_usd": cost_of(answer),
         "left_out": list(answer.left_out),
         "request_id": answer.request_id,
     }

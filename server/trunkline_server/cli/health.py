@@ -2,7 +2,8 @@
 
 import click
 
-from trunkline_server.cli.output import connect, gateway_options, print_json, reported
+from trunkline_server.cli.gateway import Gateway, gateway_options
+from trunkline_server.cli.output import print_json, reported
 
 TIMEOUT_S = 5.0
 
@@ -12,13 +13,13 @@ TIMEOUT_S = 5.0
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @gateway_options
 @click.pass_context
-def command(context: click.Context, *, service: str, as_json: bool, target: str | None, timeout: float | None) -> None:
+def command(context: click.Context, *, service: str, as_json: bool, gateway: Gateway) -> None:
     """Say whether a gateway serves.
 
     Prints SERVING and exits with 0, or says what is wrong and exits with 1.
     """
-    with connect(target, timeout) as client, reported(client, as_json=as_json):
-        status = client.health(service, timeout=TIMEOUT_S if timeout is None else timeout)
+    with gateway.connect() as client, reported(client, as_json=as_json):
+        status = client.health(service, timeout=TIMEOUT_S if gateway.timeout is None else gateway.timeout)
         if as_json:
             print_json({"target": client.target, "service": service, "status": status})
         else:

@@ -15,8 +15,9 @@ from rich.table import Table
 
 import trunkline
 from trunkline import v1
+from trunkline_server.cli.gateway import Gateway, gateway_options
 from trunkline_server.cli.model_facts import as_dict, lines_about, number, places, words
-from trunkline_server.cli.output import connect, gateway_options, note, print_json, reported
+from trunkline_server.cli.output import note, print_json, reported
 
 _COLUMNS: Final = ("model", "can", "takes", "context", "output", "served by", "description")
 _NUMBERS: Final = ("context", "output")
@@ -27,12 +28,12 @@ _ANSWER: Final = (v1.FEATURE_COMPLETE, v1.FEATURE_STREAM)
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 @gateway_options
-def command(*, name: str | None, as_json: bool, target: str | None, timeout: float | None) -> None:
+def command(*, name: str | None, as_json: bool, gateway: Gateway) -> None:
     """List the models that you can ask for.
 
     With the NAME of one, tell all that is known of it.
     """
-    with connect(target, timeout) as client, reported(client, as_json=as_json):
+    with gateway.connect() as client, reported(client, as_json=as_json):
         models = [model for model in client.models() if name in (None, model.name)]
         if name and not models:
             raise click.UsageError(f"{client.target} serves no model {name}; `trunkline models` lists those it does")

@@ -12,39 +12,32 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import click
 
 import trunkline
 from trunkline import v1
+from trunkline_server.cli.printable import visible
 
 __all__ = [
-    "connect",
+    "cost_of",
+    "dollars",
     "error_as_dict",
-    "gateway_options",
     "note",
     "note_left_out",
     "print_failure",
     "print_json",
+    "print_line",
     "reported",
     "tokens",
     "usage_as_dict",
     "word",
-    "write_answer",
+    "write_text",
     "written",
 ]
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-_KEPT: Final = frozenset(map(ord, "\n\t"))
-_VISIBLE: Final = {
-    **{code: 0x2400 + code for code in range(0x20) if code not in _KEPT},
-    **dict.fromkeys(range(0x7F, 0xA0), 0xFFFD),
-}
-"""Control characters to their pictures (U+2400 and on), the C1 block to the replacement character."""
 
 _MENDS: Final = {
     "MODEL_NOT_FOUND": "`trunkline models` lists the models you can ask for.",
@@ -59,34 +52,16 @@ _MENDS_BY_CODE: Final = {
 }
 
 
-def gateway_options(command: F) -> F:
-    """The options of every command that calls a gateway."""
-    target = click.option("--target", metavar="ADDRESS", help="host:port or unix:/path.  [env: TRUNKLINE_TARGET]")
-    timeout = click.option(
-        "--timeout",
-        type=click.FloatRange(min=0, min_open=True, max=86_400),
-        metavar="SECONDS",
-        help="Most time that a call may take.",
-    )
-    return target(timeout(command))
-
-
-def connect(target: str | None, timeout: float | None) -> "trunkline.Client":
-    """A client. Loads gRPC, which is why nothing before the first call may need it."""
-    try:
-        return trunkline.Client(target) if timeout is None else trunkline.Client(target, timeout=timeout)
-    except ValueError as wrong:
-        raise click.UsageError(str(wrong)) from None
-
-
 @contextmanager
-def reported(client: "trunkline.Client", *, as_json: bool = False) -> Iterator[None]:
-    """Turns a failure into words (or JSON) and exit code 1, an interrupt into 130."""
+def reported(client: "trunkline.Client", *, as_json: bool = False, as_lines: bool = False) -> Iterator[None]:
+    """Turns a failure into words (or JSON, or a line of it) and exit code 1, an interrupt into 130."""
     with written():
         try:
             yield
         except trunkline.TrunklineError as failure:
-            if as_json:
+            if as_lines:
+                print_line({"event": "error", "error": error_as_dict(failure)})
+            elif as_json:
                 print_json({"error": error_as_dict(failure)})
             else:
                 print_failure(failure, client.target)
@@ -182,10 +157,12 @@ def usage_as_dict(usage: v1.Usage) -> dict[str, Any]:
 
 
 def tokens(usage: v1.Usage) -> str:
-    """Usage in a few words: "12 tokens in, about 40 out"."""
-    into = _count(usage, "input_tokens", usage.input_source)
-    out = _count(usage, "output_tokens", usage.output_source)
-    return f"{into} tokens in, {out} out"
+    """Usage in a few words: "12 tokens in (10 cached), about 40 out"."""
+    into = _count(usage, "input_tokens", usage.input_source) + " tokens in"
+    out = _count(usage, "output_tokens", usage.output_source) + " out"
+    cached = f" ({usage.cache_read_input_tokens} cached)" if usage.cache_read_input_tokens else ""
+    reasoning = f" ({usage.reasoning_output_tokens} reasoning)" if usage.reasoning_output_tokens else ""
+    return f"{into}{cached}, {out}{reasoning}"
 
 
 def _count(usage: v1.Usage, name: str, source: "v1.UsageSource.ValueType") -> str:
@@ -193,6 +170,18 @@ def _count(usage: v1.Usage, name: str, source: "v1.UsageSource.ValueType") -> st
         return "?"
     about = "" if source in (v1.USAGE_SOURCE_PROVIDER, v1.USAGE_SOURCE_UNSPECIFIED) else "about "
     return f"{about}{getattr(usage, name)}"
+
+
+def cost_of(answer: "trunkline.Completion") -> int | None:
+    """What an answer cost, in thousand-millionths of a dollar; None where the gateway knows no price."""
+    cost = answer.response.finished.cost
+    return cost.nano_usd if cost.HasField("nano_usd") else None
+
+
+def dollars(nano_usd: int) -> str:
+    """An amount with all digits that are not 0, and two at least: "$0.00042"."""
+    whole, part = divmod(nano_usd, 1_000_000_000)
+    return f"${whole}.{f'{part:09}'.rstrip('0'):0<2}"
 
 
 def note_left_out(answer: "trunkline.Completion") -> None:
@@ -206,23 +195,17 @@ def note(text: str) -> None:
     click.secho(text, dim=True, err=True)
 
 
-def write_answer(pieces: Iterable[str]) -> None:
-    """A model's text on stdout as it comes. Its line is ended, also where it breaks off."""
-    last = "\n"
-    try:
-        for last in pieces:
-            write_text(last)
-    finally:
-        if not last.endswith("\n"):
-            write_text("\n")
-
-
 def write_text(piece: str) -> None:
     """A piece of a model's text on stdout, now."""
-    sys.stdout.write(piece.translate(_VISIBLE) if sys.stdout.isatty() else piece)
+    sys.stdout.write(visible(piece) if sys.stdout.isatty() else piece)
     sys.stdout.flush()
 
 
 def print_json(value: Any) -> None:
     """One JSON value on stdout."""
     click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def print_line(value: Any) -> None:
+    """One JSON value on a line of stdout, now."""
+    click.echo(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
