@@ -19,7 +19,8 @@ from trunkline_server import config
 from trunkline_server.app import App, open_app
 from trunkline_server.config.settings import Settings
 from trunkline_server.config.snapshot import build
-from trunkline_server.worker import server_for
+from trunkline_server.engine.tls import ServerTls
+from trunkline_server.worker import bind, server_for
 
 Detail = TypeVar("Detail", bound=Message)
 KEY = "sk-canary-0123456789abcdef"
@@ -59,12 +60,14 @@ def snapshot_of(document: Mapping[str, Any]):
 
 
 @asynccontextmanager
-async def running(document: Mapping[str, Any], **settings: Any) -> AsyncIterator[Running]:
-    """A gateway on a port of its own, stopped at the end."""
+async def running(
+    document: Mapping[str, Any], *, tls: ServerTls | None = None, **settings: Any
+) -> AsyncIterator[Running]:
+    """A gateway on a port of its own, stopped at the end. `tls`: what it presents; plaintext without."""
     given = Settings(**settings)
     async with open_app(given, snapshot_of(document), {}) as app:
-        server = server_for(app, given, share_port=False)
-        port = server.add_insecure_port("127.0.0.1:0")
+        server = server_for(app, given, share_port=False, tls=tls)
+        port = bind(server, "127.0.0.1:0", tls)
         await server.start()
         for service in ("", *app.services):
             app.health.set(service, serving=True)
