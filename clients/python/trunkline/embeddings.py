@@ -146,8 +146,10 @@ class Embeddings:
         import trunkline
 
         with trunkline.Client() as client:
-            question, answer = client.embed("vectors", ["Where is the Louvre?", "In Paris."])
+            vectors = client.embed("vectors", ["Where is the Louvre?", "In Paris."])
+            question, answer = vectors
             print(sum(one * other for one, other in zip(question, answer)))
+            print(vectors.usage.input_tokens, vectors.request_id)
     """
 
     __slots__ = ("response", "vectors")

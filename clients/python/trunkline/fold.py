@@ -90,6 +90,15 @@ class Fold:
     """Folds events one by one.
 
     It holds the answer itself and nothing beside it, so its bound is that of the answer.
+
+    For example:
+        import trunkline
+
+        answer = trunkline.Fold()
+        with trunkline.Client() as client, client.stream("fast", "Count to five.") as stream:
+            for event in stream:
+                answer.add(event)
+        print(answer.whole, answer.usage, answer.response.message)
     """
 
     __slots__ = ("_open", "_response", "_usage", "_whole")
@@ -121,11 +130,34 @@ class Fold:
         return self._response
 
     def add(self, event: v1.StreamEvent) -> None:
-        """Add the next event. Raises BrokenStream if it can't come here."""
+        """Add the next event. Raises BrokenStream if it can't come here.
+
+        For example:
+            import trunkline
+            from trunkline import v1
+
+            answer = trunkline.Fold()
+            answer.add(v1.StreamEvent(started=v1.Started(request_id="poem-1")))
+            print(answer.response.started.request_id)
+        """
         self.add_all((event,))
 
     def add_all(self, events: Iterable[v1.StreamEvent]) -> None:
-        """Add the next events. Raises BrokenStream at the first that can't come here."""
+        """Add the next events. Raises BrokenStream at the first that can't come here.
+
+        For example:
+            import trunkline
+            from trunkline import v1
+
+            answer = trunkline.Fold()
+            answer.add_all(
+                [
+                    v1.StreamEvent(started=v1.Started(request_id="poem-1")),
+                    v1.StreamEvent(finished=v1.Finished(finish_reason=v1.FINISH_REASON_STOP)),
+                ]
+            )
+            print(answer.whole)
+        """
         # Nearly all events are one more piece like the one before it, and this loop is all that those cost. The rest
         # takes the long way: an event that is no piece reads here like an empty piece of block 0.
         opened = self._open

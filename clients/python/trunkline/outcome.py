@@ -26,11 +26,13 @@ class Outcome:
         import trunkline
 
         with trunkline.Client() as client:
-            try:
-                client.complete("fast", "Write a poem.", request_id="poem-1", timeout=30)
-            except trunkline.Unavailable:  # did the gateway do it all the same?
-                outcome = client.outcome("poem-1")
-                print(outcome.running, outcome.error, outcome.usage.output_tokens)
+            outcome = client.outcome("poem-1")  # as request_id= said when the call was made
+            if outcome.running:
+                print(outcome.request_id, "has been running since", outcome.started_at)
+            elif outcome.error is not None:
+                print("failed at", outcome.ended_at, outcome.error.reason)
+            else:
+                print(outcome.usage.output_tokens, outcome.completion and outcome.completion.text)
     """
 
     __slots__ = ("error", "response")
