@@ -11,7 +11,7 @@ from loguru import logger
 from tests.authority import DAY, NOW, Authority, Files
 from trunkline_server.config import ConfigError, Settings
 from trunkline_server.config.tls import MAX_PEM_BYTES, TlsFiles, read_and_judge
-from trunkline_server.core.peer import caller_certificate
+from trunkline_server.core.peer import MAX_KNOWN, CallerCertificates, caller_certificate
 from trunkline_server.core.tls import TlsMaterial
 from trunkline_server.engine.tls import TICKETS_S, ServerTls
 from trunkline_server.supervisor.certificates import Certificates
@@ -326,3 +326,17 @@ def test_a_caller_is_who_its_certificate_says():
     assert (caller.spiffe_id, caller.uris) == ("spiffe://a/b", ("spiffe://a/b",))
     assert (caller.ip_addresses, caller.emails, caller.common_name) == (("10.0.0.1",), ("me@a.example",), "one")
     assert caller_certificate({"transport_security_type": [b"ssl"]}) is None
+
+
+def test_callers_are_not_mistaken_for_each_other():
+    """However many certificates were seen, each caller is its own certificate's, and at most MAX_KNOWN are kept."""
+    certificates = CallerCertificates()
+    for turn in range(2):
+        for number in range(MAX_KNOWN + 9):
+            context = {"x509_pem_cert": [b"pem %d" % number], "x509_common_name": [b"caller %d" % number]}
+            assert certificates.of(context).common_name == f"caller {number}", turn
+            assert certificates.of(context) is certificates.of(context)
+    assert certificates.of({}) is None
+    large = {"x509_pem_cert": [b"x" * 20_000], "x509_common_name": [b"large"]}
+    assert certificates.of(large).common_name == "large"
+    assert certificates.of(large) is not certificates.of(large)

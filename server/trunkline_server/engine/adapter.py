@@ -20,7 +20,7 @@ from trunkline_server.core.calls import Calls
 from trunkline_server.core.ending import CallEnded, Ending, ending, foreseen
 from trunkline_server.core.errors import InternalFault, MethodUnimplemented
 from trunkline_server.core.faults import FaultLog
-from trunkline_server.core.peer import caller_certificate
+from trunkline_server.core.peer import CallerCertificates
 from trunkline_server.engine.handlers import CALL, Behaviour, Context, Handler, behaviour_of, with_behaviour
 from trunkline_server.engine.method import Method
 
@@ -53,7 +53,7 @@ class Adapter(grpc.aio.ServerInterceptor):
         self._faults = faults
         self._clock = clock
         self._default_timeout_s = default_timeout_s
-        self._asks_certificates = asks_certificates
+        self._certificates = CallerCertificates() if asks_certificates else None
         self._handlers: dict[str, Handler] = {}
         """Handlers of known methods with everything around them. Nothing in them depends on the call."""
         self._unknown = with_behaviour(self._enter(None, _unknown_method))
@@ -115,7 +115,7 @@ class Adapter(grpc.aio.ServerInterceptor):
             metadata=metadata,
             metadata_pairs=pairs,
             peer=context.peer(),
-            certificate=caller_certificate(context.auth_context()) if self._asks_certificates else None,
+            certificate=self._certificates.of(context.auth_context()) if self._certificates else None,
             started_at=now,
             deadline=self._deadline(now, context.time_remaining(), timed=method is None or method.timed),
         )
