@@ -83,7 +83,7 @@ class AsyncClient:
     ) -> None:
         """Nothing is sent before the first call. The arguments are those of trunkline.Client."""
         self._connection = Connection.resolve(target, api_key, timeout, credentials, tls)
-        self._pool = AsyncPool(lambda: _connect(self._connection))
+        self._pool = AsyncPool(lambda: _connect(self._connection), generation=self._connection.generation)
 
     @property
     def target(self) -> str:
@@ -311,6 +311,9 @@ class AsyncClient:
                     domain=CLIENT_DOMAIN,
                     request_id=start.request_id,
                 ) from None
+            except grpc.aio.UsageError:
+                self._pool.check_open(start.request_id)
+                raise
 
     async def _open_stream(self, start: CallStart, request: v1.CompleteRequest) -> Any:
         lease = await self._lease(start)
@@ -320,6 +323,7 @@ class AsyncClient:
             )
         except BaseException:
             lease.give_back()
+            self._pool.check_open(start.request_id)
             raise
         # The place is free when the call has ended, however it ended; a dropped call is cancelled by gRPC.
         call.add_done_callback(lease.give_back)

@@ -99,7 +99,11 @@ class Client:
                 print(client.complete("fast", "Say hello.").text)
         """
         self._connection = Connection.resolve(target, api_key, timeout, credentials, tls)
-        self._pool = Pool(lambda: _connect(self._connection), lambda channel: channel.grpc.close())
+        self._pool = Pool(
+            lambda: _connect(self._connection),
+            lambda channel: channel.grpc.close(),
+            generation=self._connection.generation,
+        )
 
     @property
     def target(self) -> str:
@@ -334,6 +338,9 @@ class Client:
                 return method(channel)(request, timeout=start.remaining(), metadata=start.metadata)
             except grpc.RpcError as failure:
                 raise error_from_rpc(failure, start.request_id) from failure
+            except ValueError:
+                self._pool.check_open(start.request_id)
+                raise
 
     def _open_stream(self, start: CallStart, request: v1.CompleteRequest) -> Any:
         lease = self._lease(start)
@@ -343,6 +350,7 @@ class Client:
             )
         except BaseException:
             lease.give_back()
+            self._pool.check_open(start.request_id)
             raise
         # The place is free when the call has ended, however it ended; a dropped call is cancelled by gRPC.
         if not call.add_callback(lease.give_back):

@@ -7,12 +7,17 @@
    0.6 and 1 s, within its deadline: a gateway that restarts is back by then. The gateway's grpc-retry-pushback-ms
    forbids it or says when. At most 8 MiB of a request are kept for that; a larger one is tried once. After about 500
    failures without a success between them, repeats stop until calls succeed again.
+5. A target of several addresses ("dns:///name:port", "ipv4:a:1,b:1") is one connection to each of them: calls go to
+   each in turn, to none that is not SERVING, and a repeat goes to the next. The bounds of trunkline.pool hold for all
+   of them together, so the last one that is left can take what is running.
+6. A peer that has gone silent is noticed within 40 s while calls wait for it.
 """
 
 import json
 import os
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -20,6 +25,7 @@ import grpc
 
 from trunkline.request_id import checked_request_id
 from trunkline.tls import Tls, TlsFiles, resolve_tls
+from trunkline.tracing import trace_metadata
 
 __all__ = ["CallStart", "Connection"]
 
@@ -33,31 +39,36 @@ _HOST_AND_PORT: Final = re.compile(r"(\[[^\s\[\]]+\]|[^\s:/@\[\]]+):([0-9]{1,5})
 _SCHEMES: Final = ("unix:", "unix-abstract:", "vsock:", "dns:", "ipv4:", "ipv6:", "xds:")
 """Those of gRPC. What follows them is gRPC's to judge."""
 
-_SERVICE_CONFIG: Final = json.dumps(
-    {
-        "methodConfig": [
-            {
-                # Every method.
-                "name": [{}],
-                "retryPolicy": {
-                    "maxAttempts": 4,
-                    "initialBackoff": "0.3s",
-                    "maxBackoff": "1s",
-                    "backoffMultiplier": 2,
-                    "retryableStatusCodes": ["UNAVAILABLE"],
-                },
-            }
-        ],
-        # A failure takes one, a success gives one back; at half of them repeats stop. 1,000 is the most there can be.
-        "retryThrottling": {"maxTokens": 1_000, "tokenRatio": 1},
-    }
-)
+_OF_MANY: Final = ("dns:", "ipv4:", "ipv6:")
+"""Targets that may stand for several gateways."""
+
+_RETRIES: Final = {
+    "methodConfig": [
+        {
+            # Every method.
+            "name": [{}],
+            "retryPolicy": {
+                "maxAttempts": 4,
+                "initialBackoff": "0.3s",
+                "maxBackoff": "1s",
+                "backoffMultiplier": 2,
+                "retryableStatusCodes": ["UNAVAILABLE"],
+            },
+        }
+    ],
+    # A failure takes one, a success gives one back; at half of them repeats stop. 1,000 is the most there can be.
+    "retryThrottling": {"maxTokens": 1_000, "tokenRatio": 1},
+}
+_SPREADING: Final = {
+    "loadBalancingConfig": [{"round_robin": {}}],
+    # Watches the health of each gateway: one that drains says so here before it closes anything.
+    "healthCheckConfig": {"serviceName": ""},
+}
 
 _OPTIONS: Final[tuple[tuple[str, str | int], ...]] = (
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-    ("grpc.service_config", _SERVICE_CONFIG),
     ("grpc.enable_retries", 1),
     # gRPC's own bound of 256 KiB would leave out every request with a picture.
     ("grpc.per_rpc_retry_buffer_size", MAX_REPEATED_BYTES),
@@ -69,6 +80,10 @@ _OPTIONS: Final[tuple[tuple[str, str | int], ...]] = (
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 0),
+    # A stream sends nothing after its request; gRPC would space further pings by a minute and more.
+    ("grpc.http2.max_pings_without_data", 0),
+    # A name is asked again when a gateway goes away: at most every 5 s, where gRPC would wait 30 s.
+    ("grpc.dns_min_time_between_resolutions_ms", 5_000),
 )
 
 
@@ -121,10 +136,20 @@ class Connection:
     @property
     def options(self) -> tuple[tuple[str, str | int], ...]:
         """Options of every channel. A proxy is never asked for an address on this machine."""
-        proxied = ("grpc.enable_http_proxy", int(not self.target.startswith(_LOOPBACK)))
+        config = _RETRIES | _SPREADING if self.target.startswith(_OF_MANY) else _RETRIES
+        options = (
+            *_OPTIONS,
+            ("grpc.service_config", json.dumps(config)),
+            ("grpc.enable_http_proxy", int(not self.target.startswith(_LOOPBACK))),
+        )
         if self.tls is None or self.tls.tls.server_name is None:
-            return (*_OPTIONS, proxied)
-        return (*_OPTIONS, proxied, ("grpc.ssl_target_name_override", self.tls.tls.server_name))
+            return options
+        return (*options, ("grpc.ssl_target_name_override", self.tls.tls.server_name))
+
+    @property
+    def generation(self) -> Callable[[float], int] | None:
+        """Counts how often the files of TLS changed; see TlsFiles."""
+        return self.tls.generation if self.tls else None
 
     @property
     def channel_credentials(self) -> grpc.ChannelCredentials | None:
@@ -139,7 +164,7 @@ class Connection:
         return CallStart(
             request_id=name,
             deadline=time.monotonic() + seconds,
-            metadata=(("trunkline-request-id", name), *bearer),
+            metadata=(("trunkline-request-id", name), *bearer, *trace_metadata()),
         )
 
 

@@ -34,10 +34,14 @@ GATEWAY_DOMAIN = "trunkline.dev"
 """`domain` of what the gateway decided."""
 CLIENT_DOMAIN = "client.trunkline.dev"
 """`domain` of what this client decided without asking the gateway, and of failures that came without details."""
+CLIENT_CLOSED = "CLIENT_CLOSED"
+"""`reason` where `close` of this client ended the call or came before it."""
 CONNECTION_LOST = "CONNECTION_LOST"
 """`reason` where the connection broke after the answer had begun. What had come is not the whole answer."""
 GATEWAY_UNREACHABLE = "GATEWAY_UNREACHABLE"
 """`reason` where no connection could be made, or it broke before anything of the answer came."""
+TLS_FAILED = "TLS_FAILED"
+"""`reason` where somebody answered and TLS failed; the message says how to mend it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +76,7 @@ class TrunklineError(Exception):
         """Name of the gRPC status code: "NOT_FOUND"."""
         self.reason = reason or self.code
         """A name of v1.ErrorReason without its prefix: "MODEL_NOT_FOUND". With the domain "client.trunkline.dev" one of
-        the client's own: "CONNECTION_LOST", "GATEWAY_UNREACHABLE", "STREAM_BROKEN", "CLIENT_CLOSED",
+        the client's own: "CONNECTION_LOST", "GATEWAY_UNREACHABLE", "TLS_FAILED", "STREAM_BROKEN", "CLIENT_CLOSED",
         "CLIENT_POOL_BUSY", "CLIENT_POOL_FULL", else the name of the status code."""
         self.domain = domain if reason else domain or CLIENT_DOMAIN
         """Who says so: "trunkline.dev" for the gateway, the provider's name for a provider, else this client."""

@@ -6,10 +6,14 @@
    their own deadlines; at most 10,000 wait, further ones fail at once with RateLimited.
 3. A place that becomes free goes to the call that has waited longest; no newcomer overtakes it.
 4. Connections beyond the first that were idle for 60 s are closed when the next call comes.
-5. Which connection a call gets is decided in `decide`, a plain function; the two pools only carry it out.
+5. When the certificates change, the connections that are there take no more calls, and each is closed once its last
+   call has ended and another comes. While 8 of them are still in use, a further change waits.
+6. Which connection a call gets is decided in `decide`, a plain function; the two pools only carry it out.
+7. A pool with connections belongs to its process: in a fork of it every call raises RuntimeError, at once.
 """
 
 import asyncio
+import os
 import threading
 import time
 from collections import deque
@@ -17,7 +21,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from trunkline.errors import CLIENT_DOMAIN, Cancelled, DeadlineExceeded, RateLimited
+from trunkline.errors import CLIENT_CLOSED, CLIENT_DOMAIN, Cancelled, DeadlineExceeded, RateLimited
 
 __all__ = ["AsyncPool", "Lease", "Limits", "Pool", "decide"]
 
@@ -95,20 +99,52 @@ class _Ledger(Generic[T, W]):
         self._connect = connect
         self.limits = limits
         self.shared: list[_Shared[T]] = []
+        self.leaving: list[_Shared[T]] = []
         self.waiters: deque[W] = deque()
         self.closed = False
+        self._generation = 0
+        self._process = 0
+
+    @property
+    def elsewhere(self) -> bool:
+        """True in a fork of the process that made the connections; gRPC's threads stayed there."""
+        return self._process not in (0, os.getpid())
+
+    def check_process(self) -> None:
+        if self.elsewhere:
+            raise RuntimeError(
+                "this client made its connections before the process forked; make a client in the child, "
+                'or start processes with multiprocessing.get_context("spawn")'
+            )
+
+    def check_open(self, request_id: str = "") -> None:
+        if self.closed:
+            raise Cancelled(
+                "the client is closed", reason=CLIENT_CLOSED, domain=CLIENT_DOMAIN, request_id=request_id
+            ) from None
 
     def take(self) -> _Shared[T] | None:
         """A place, if there is one and nobody waits for it."""
-        if self.closed:
-            raise Cancelled("the client is closed", reason="CLIENT_CLOSED", domain=CLIENT_DOMAIN)
-        index = None if self.waiters else decide([each.calls for each in self.shared], self.limits)
+        self.check_open()
+        return None if self.waiters else self.place()
+
+    def place(self) -> _Shared[T] | None:
+        """A place, if there is one."""
+        index = decide([each.calls for each in self.shared], self.limits)
         if index is None:
             return None
         if index == len(self.shared):
+            self._process = os.getpid()
             self.shared.append(_Shared(value=self._connect(), calls=0, idle_since=0.0))
         self.shared[index].calls += 1
         return self.shared[index]
+
+    def renew(self, generation: int) -> None:
+        """Connections of an earlier generation of certificates take no more calls."""
+        if generation > self._generation and len(self.leaving) < self.limits.connections:
+            self._generation = generation
+            self.leaving.extend(self.shared)
+            self.shared = []
 
     def wait(self, waiter: W) -> None:
         if len(self.waiters) >= self.limits.waiting:
@@ -126,15 +162,19 @@ class _Ledger(Generic[T, W]):
     def retire(self, now: float) -> list[T]:
         """Connections that have been idle for too long; they are the pool's no more."""
         idle = [each for each in self.shared[1:] if each.calls == 0 and now - each.idle_since >= self.limits.idle_s]
+        if not idle and not self.leaving:
+            return []
+        idle += [each for each in self.leaving if each.calls == 0]
         self.shared = [each for each in self.shared if each not in idle]
+        self.leaving = [each for each in self.leaving if each.calls]
         return [each.value for each in idle]
 
     def close(self) -> tuple[list[T], list[W]]:
         """All connections and all who wait."""
         self.closed = True
-        connections, waiters = [each.value for each in self.shared], list(self.waiters)
-        self.shared.clear()
-        self.waiters.clear()
+        connections, waiters = [each.value for each in (*self.leaving, *self.shared)], list(self.waiters)
+        for them in (self.leaving, self.shared, self.waiters):
+            them.clear()
         return connections, waiters
 
     def no_place_in_time(self) -> DeadlineExceeded:
@@ -147,29 +187,49 @@ class _Ledger(Generic[T, W]):
         )
 
     def __repr__(self) -> str:
-        calls = sum(each.calls for each in self.shared)
-        return f"{calls} calls on {len(self.shared)} connections, {len(self.waiters)} waiting"
+        all_of_them = (*self.shared, *self.leaving)
+        calls = sum(each.calls for each in all_of_them)
+        return f"{calls} calls on {len(all_of_them)} connections, {len(self.waiters)} waiting"
+
+
+Generation = Callable[[float], int]
+"""Counts changes of the certificates, at a moment of time.monotonic(); None where there are none."""
 
 
 class Pool(Generic[T]):
     """A pool for threads. `connect` and `close` are called by whichever thread needs it."""
 
-    def __init__(self, connect: Callable[[], T], close: Callable[[T], None], limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        connect: Callable[[], T],
+        close: Callable[[T], None],
+        limits: Limits | None = None,
+        generation: Generation | None = None,
+    ) -> None:
         self._ledger: _Ledger[T, _Waiter[T]] = _Ledger(connect, limits or Limits())
         self._close = close
+        self._generation = generation
         # Reentrant: a garbage collection inside the lock may drop a stream, which gives its place back.
         self._lock = threading.RLock()
 
     def take(self, deadline: float) -> Lease[T]:
         """A place, before the deadline on the clock of time.monotonic(). Raises DeadlineExceeded or RateLimited."""
+        self._ledger.check_process()  # before the lock, which a thread of the parent may have held
+        now = time.monotonic()
+        generation = self._generation(now) if self._generation else 0
         with self._lock:
-            retired = self._ledger.retire(time.monotonic())
+            self._ledger.renew(generation)
+            retired = self._ledger.retire(now)
             shared, waiter = self._ledger.take(), _Waiter[T]()
             if shared is None:
                 self._ledger.wait(waiter)
         for connection in retired:
             self._close(connection)
         return Lease(shared or self._wait(waiter, deadline), self._give_back)
+
+    def check_open(self, request_id: str) -> None:
+        """Raises Cancelled for a call whose connection was closed before it began."""
+        self._ledger.check_open(request_id)
 
     def _wait(self, waiter: _Waiter[T], deadline: float) -> _Shared[T]:
         try:
@@ -181,7 +241,7 @@ class Pool(Generic[T]):
             if waiter.place is not None:
                 return waiter.place
             if self._ledger.closed:
-                raise Cancelled("the client was closed", reason="CLIENT_CLOSED", domain=CLIENT_DOMAIN)
+                raise Cancelled("the client was closed", reason=CLIENT_CLOSED, domain=CLIENT_DOMAIN)
             self._ledger.waiters.remove(waiter)
             raise self._ledger.no_place_in_time()
 
@@ -193,16 +253,19 @@ class Pool(Generic[T]):
                 self._ledger.waiters.remove(waiter)
 
     def _give_back(self, shared: _Shared[T]) -> None:
+        if self._ledger.elsewhere:
+            return
         with self._lock:
-            if self._ledger.waiters:
+            self._ledger.free(shared, time.monotonic())
+            while self._ledger.waiters and (place := self._ledger.place()):
                 waiter = self._ledger.waiters.popleft()
-                waiter.place = shared
+                waiter.place = place
                 waiter.event.set()
-            else:
-                self._ledger.free(shared, time.monotonic())
 
     def close(self) -> None:
-        """Close all connections; calls on them and calls that wait fail with Cancelled."""
+        """Close all connections; calls on them and calls that wait fail with Cancelled. Does nothing in a fork."""
+        if self._ledger.elsewhere:
+            return
         with self._lock:
             connections, waiters = self._ledger.close()
         for waiter in waiters:
@@ -217,19 +280,29 @@ class Pool(Generic[T]):
 class AsyncPool(Generic[T]):
     """A pool for the tasks of one event loop."""
 
-    def __init__(self, connect: Callable[[], T], limits: Limits | None = None) -> None:
+    def __init__(
+        self, connect: Callable[[], T], limits: Limits | None = None, generation: Generation | None = None
+    ) -> None:
         self._ledger: _Ledger[T, asyncio.Future[_Shared[T]]] = _Ledger(connect, limits or Limits())
+        self._generation = generation
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def retire(self) -> list[T]:
-        """Connections that have been idle for too long. The caller closes them."""
-        return self._ledger.retire(time.monotonic())
+        """Connections that have been idle for too long, or whose certificates changed. The caller closes them."""
+        self._ledger.check_process()
+        now = time.monotonic()
+        self._ledger.renew(self._generation(now) if self._generation else 0)
+        return self._ledger.retire(now)
 
     async def take(self, deadline: float) -> Lease[T]:
         """A place, before the deadline on the clock of time.monotonic(). Raises DeadlineExceeded or RateLimited."""
         self._check_loop()
         shared = self._ledger.take()
         return Lease(shared or await self._wait(deadline), self._give_back)
+
+    def check_open(self, request_id: str) -> None:
+        """Raises Cancelled for a call whose connection was closed before it began."""
+        self._ledger.check_open(request_id)
 
     def _check_loop(self) -> None:
         loop = asyncio.get_running_loop()
@@ -257,19 +330,24 @@ class AsyncPool(Generic[T]):
             self._give_back(turn.result())
 
     def _give_back(self, shared: _Shared[T]) -> None:
-        while self._ledger.waiters:
-            turn = self._ledger.waiters.popleft()
-            if not turn.done():
-                turn.set_result(shared)
-                return
         self._ledger.free(shared, time.monotonic())
+        while self._ledger.waiters and (place := self._next_place()):
+            self._ledger.waiters.popleft().set_result(place)
+
+    def _next_place(self) -> _Shared[T] | None:
+        """A place for the one who has waited longest; those who gave up are passed over."""
+        while self._ledger.waiters and self._ledger.waiters[0].done():
+            self._ledger.waiters.popleft()
+        return self._ledger.place() if self._ledger.waiters else None
 
     def close(self) -> list[T]:
-        """All connections, for the caller to close; calls that wait fail with Cancelled."""
+        """All connections, for the caller to close; calls that wait fail with Cancelled. None in a fork."""
+        if self._ledger.elsewhere:
+            return []
         connections, waiters = self._ledger.close()
         for turn in waiters:
             if not turn.done():
-                turn.set_exception(Cancelled("the client was closed", reason="CLIENT_CLOSED", domain=CLIENT_DOMAIN))
+                turn.set_exception(Cancelled("the client was closed", reason=CLIENT_CLOSED, domain=CLIENT_DOMAIN))
         return connections
 
     def __repr__(self) -> str:

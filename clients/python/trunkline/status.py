@@ -4,6 +4,7 @@ A status without details was not made by the gateway's own chain but by gRPC, he
 it gets a reason of the client's own.
 """
 
+import re
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import Final, TypeVar
@@ -14,9 +15,11 @@ from google.rpc import error_details_pb2, status_pb2
 
 from trunkline import v1
 from trunkline.errors import (
+    CLIENT_CLOSED,
     CLIENT_DOMAIN,
     CONNECTION_LOST,
     GATEWAY_UNREACHABLE,
+    TLS_FAILED,
     FieldViolation,
     TrunklineError,
     error_class,
@@ -26,6 +29,30 @@ __all__ = ["error_from_outcome", "error_from_rpc", "error_from_status"]
 
 _DETAILS_KEY: Final = "grpc-status-details-bin"
 _CODES: Final = {code.value[0]: code.name for code in grpc.StatusCode}
+_HTTP_STATUS: Final = re.compile(r"Received http2 header with status: ([0-9]{3})")
+"""gRPC's words for an answer that is no gRPC."""
+_NO_STATUS: Final = ("No status received", "Stream removed")
+_CLOSED: Final = "Channel closed!"
+_SIGNS: Final = (
+    (
+        "CERTIFICATE_VERIFY_FAILED",
+        TLS_FAILED,
+        "the gateway's certificate comes from no authority that this client trusts; name its authority as ca_file",
+    ),
+    (
+        "Hostname Verification Check failed",
+        TLS_FAILED,
+        "the gateway's certificate is for another name than the target's host; name the one it has as server_name",
+    ),
+    ("WRONG_VERSION_NUMBER", TLS_FAILED, "the gateway speaks no TLS on this port; tls=False is for plaintext"),
+    ("Tls handshake failed", TLS_FAILED, "no agreement about TLS with the gateway"),
+    (
+        "Socket closed",
+        GATEWAY_UNREACHABLE,
+        "the connection was closed at its beginning; the gateway may want TLS (tls), or a certificate (tls.cert_file)",
+    ),
+)
+"""Signs in gRPC's words for a connection that could not be made: the reason, and the sentence that helps."""
 _Detail = TypeVar("_Detail", bound=Message)
 
 
@@ -61,9 +88,9 @@ def error_from_outcome(outcome: v1.GetOutcomeResponse) -> TrunklineError:
 def _error(code: str, message: str, status: status_pb2.Status, request_id: str, *, begun: bool) -> TrunklineError:
     info = _detail(status, error_details_pb2.ErrorInfo())
     retry = _detail(status, error_details_pb2.RetryInfo())
-    reason = (info.reason if info else "") or _own_reason(code, begun=begun)
-    if reason == CONNECTION_LOST:
-        message = f"the connection to the gateway broke in the middle of the answer ({message or code})"
+    reason = info.reason if info else ""
+    if not reason:
+        reason, message = _own_words(code, message, begun=begun)
     return error_class(code)(
         message or f"the call failed with {code}",
         code=code,
@@ -76,11 +103,24 @@ def _error(code: str, message: str, status: status_pb2.Status, request_id: str, 
     )
 
 
-def _own_reason(code: str, *, begun: bool) -> str:
-    """The reason of a failure that came without one."""
+def _own_words(code: str, message: str, *, begun: bool) -> tuple[str, str]:
+    """Reason and message of a failure that came without a reason: gRPC made it, here or there, or something between."""
+    http = _HTTP_STATUS.search(message)
+    if http is not None:
+        return f"HTTP_{http[1]}", f"something before the gateway, a proxy perhaps, answered with HTTP status {http[1]}"
+    if code == "CANCELLED" and _CLOSED in message:
+        return CLIENT_CLOSED, "the client was closed"
+    no_status = code == "UNKNOWN" and message.startswith(_NO_STATUS)
+    if begun and (no_status or code == "UNAVAILABLE"):
+        return CONNECTION_LOST, f"the connection to the gateway broke in the middle of the answer ({message or code})"
+    if no_status:
+        return "NO_STATUS", f"the answer had no gRPC status; is it a gateway that the target names? ({message})"
     if code != "UNAVAILABLE":
-        return code
-    return CONNECTION_LOST if begun else GATEWAY_UNREACHABLE
+        return code, message
+    for sign, reason, sentence in _SIGNS:
+        if sign in message:
+            return reason, f"{sentence} ({message})"
+    return GATEWAY_UNREACHABLE, message
 
 
 def _rich_status(trailers: Iterable[tuple[str, str | bytes]]) -> status_pb2.Status:
