@@ -1,21 +1,21 @@
 """The rules of a conversation: which blocks a role may hold, and what each block must have.
 
 A turn of the model is replayed as it came, so nothing is asked of texts, arguments and opaque bytes that models and
-providers wrote.
+providers wrote. What else they wrote has wide bounds (bounds.py).
 """
 
 from collections.abc import Sequence
 from typing import Final
 
 from trunkline import v1
+from trunkline_server.services.bounds import (
+    MAX_BLOCKS,
+    MAX_MESSAGES,
+    MAX_PARTICIPANT_BYTES,
+    beyond,
+)
+from trunkline_server.services.media import check_media
 from trunkline_server.services.violations import Violations
-
-MAX_MESSAGES: Final = 4096
-MAX_BLOCKS: Final = 16_384
-"""Blocks of all messages together, those in tool results included."""
-MAX_PARTICIPANT_BYTES: Final = 64
-MAX_MEDIA_TYPE_CHARS: Final = 127
-MAX_MEDIA_CONTEXT_BYTES: Final = 4096
 
 _TEXT_ONLY: Final = frozenset({"text"})
 _OF_ROLE: Final[dict[int, frozenset[str]]] = {
@@ -27,11 +27,6 @@ _OF_ROLE: Final[dict[int, frozenset[str]]] = {
 }
 _OF_RESULT: Final = frozenset({"text", "media"})
 _ALL_KINDS: Final = tuple(field.name for field in v1.Block.DESCRIPTOR.oneofs_by_name["kind"].fields)
-
-# RFC 6838, 4.2
-_MEDIA_TYPE_CHARS: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!#$&-^_.+")
-
-_DETAILS: Final = frozenset(v1.MediaDetail.values())
 
 
 class Conversation:
@@ -82,6 +77,8 @@ class Conversation:
                 self._check_tool_result(block.tool_result, index, place)
             elif kind == "media":
                 check_media(self._violations, block.media, f"messages[{index}].blocks[{place}].media")
+            for path, mend in beyond(block, kind):
+                self._violations.add(f"messages[{index}].blocks[{place}]{path}", mend)
             if block.HasField("cache_mark"):
                 self._check_cache_mark(block, f"messages[{index}].blocks[{place}]")
 
@@ -125,13 +122,13 @@ class Conversation:
             return
         for inner, block in enumerate(blocks):
             kind = block.WhichOneof("kind")
-            if kind == "text" and not block.HasField("cache_mark"):
-                continue
             where = f"messages[{index}].blocks[{place}].tool_result.blocks[{inner}]"
             if kind not in _OF_RESULT:
                 self._violations.add(where, "a tool result holds text and media only; put others in messages of theirs")
             elif kind == "media":
                 check_media(self._violations, block.media, f"{where}.media")
+            for path, mend in beyond(block, kind if kind in _OF_RESULT else None):
+                self._violations.add(f"{where}{path}", mend)
             if block.HasField("cache_mark"):
                 self._check_cache_mark(block, where)
 
@@ -146,36 +143,9 @@ class Conversation:
         self._open.clear()
 
 
-def check_media(violations: Violations, media: v1.Media, where: str) -> None:
-    """Notes what is wrong with a medium."""
-    source = media.WhichOneof("source")
-    if source is None or not getattr(media, source):
-        violations.add(f"{where}.{source or 'source'}", "empty; set one of data, uri and file_id")
-    if source == "data" and not media.mime_type:
-        violations.add(f"{where}.mime_type", "required with data; set it, such as image/png")
-    elif media.mime_type and not _is_media_type(media.mime_type):
-        violations.add(f"{where}.mime_type", "not a media type; write type/subtype, such as image/png")
-    if media.detail not in _DETAILS:
-        violations.add(f"{where}.detail", "not known; set one of MediaDetail")
-    if media.context:
-        violations.bound(media.context, f"{where}.context", MAX_MEDIA_CONTEXT_BYTES)
-
-
 def _misplaced(kind: str | None, role: v1.Role.ValueType) -> str:
     if kind is None:
         return f"its kind is not set or not known; set one of {', '.join(_ALL_KINDS)}"
     name = v1.Role.Name(role)
     mend = "put it in a message of ROLE_TOOL" if kind == "tool_result" else "put it in the turn of who made it"
     return f"a message of {name} holds no {kind}, only {', '.join(sorted(_OF_ROLE[role]))}; {mend}"
-
-
-def _is_media_type(text: str) -> bool:
-    """type/subtype as in RFC 6838, section 4.2, and parameters behind it as they are."""
-    kind, slash, subtype = text.partition(";")[0].rstrip().partition("/")
-    return (
-        bool(kind and slash and subtype)
-        and len(text) <= MAX_MEDIA_TYPE_CHARS
-        and text.isprintable()
-        and _MEDIA_TYPE_CHARS.issuperset(kind)
-        and _MEDIA_TYPE_CHARS.issuperset(subtype)
-    )

@@ -4,15 +4,16 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from trunkline import v1
-from trunkline_server.core.errors import InvalidRequest
-from trunkline_server.services.conversation import check_media
+from trunkline_server.services.bounds import (
+    MAX_BLOCKS,
+    MAX_DIMENSIONS,
+    MAX_INPUT_BLOCKS,
+    MAX_INPUTS,
+    beyond,
+)
+from trunkline_server.services.media import check_media
 from trunkline_server.services.validation import ROUTED, refuse_unknown_dialects
 from trunkline_server.services.violations import Violations
-
-MAX_INPUTS: Final = 2048
-MAX_BLOCKS: Final = 64
-"""Of one input."""
-MAX_DIMENSIONS: Final = 65_536
 
 _DTYPES: Final = frozenset(v1.EmbeddingDtype.values())
 _TASKS: Final = frozenset(v1.EmbeddingTask.values())
@@ -29,18 +30,21 @@ def validate_embed(request: v1.EmbedRequest) -> None:
         check = _CHECKS.get(field.name)
         if check:
             check(violations, value)
-    if violations.found:
-        raise InvalidRequest(*violations.found)
+    violations.enforce()
     refuse_unknown_dialects(request.provider_options)
 
 
 def _inputs(violations: Violations, inputs: Sequence[v1.EmbedInput]) -> None:
     if not violations.count(len(inputs), "inputs", MAX_INPUTS):
         return
+    blocks = sum(len(each.blocks) for each in inputs)
+    if blocks > MAX_BLOCKS:
+        violations.add("inputs", f"{blocks} blocks in all, at most {MAX_BLOCKS} are taken; send fewer at a time")
+        return
     for index, each in enumerate(inputs):
         if not each.blocks:
             violations.add(f"inputs[{index}].blocks", "empty; add a text or a medium")
-        elif violations.count(len(each.blocks), f"inputs[{index}].blocks", MAX_BLOCKS):
+        elif violations.count(len(each.blocks), f"inputs[{index}].blocks", MAX_INPUT_BLOCKS):
             _blocks(violations, each.blocks, f"inputs[{index}].blocks")
 
 
@@ -53,6 +57,10 @@ def _blocks(violations: Violations, blocks: Sequence[v1.Block], where: str) -> N
             violations.add(f"{where}[{place}]", "an input holds text and media only; leave others out")
         elif not block.text.text:
             violations.add(f"{where}[{place}].text.text", "empty; write something, or leave the input out")
+        for path, mend in beyond(block, kind if kind in ("text", "media") else None):
+            violations.add(f"{where}[{place}]{path}", mend)
+        if block.HasField("cache_mark") and block.cache_mark.HasField("ttl"):
+            violations.duration(block.cache_mark.ttl, f"{where}[{place}].cache_mark.ttl")
 
 
 def _dimensions(violations: Violations, number: int) -> None:

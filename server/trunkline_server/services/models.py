@@ -8,8 +8,10 @@ from trunkline import v1
 from trunkline_server.core.call import Call
 from trunkline_server.core.deployment import Deployment, Route
 from trunkline_server.core.dialect import Dialect
-from trunkline_server.core.errors import FieldViolation, InvalidRequest, ModelNotFound
+from trunkline_server.core.errors import ModelNotFound
+from trunkline_server.services.bounds import MAX_PAGE_TOKEN_BYTES
 from trunkline_server.services.capabilities import describe, joined
+from trunkline_server.services.violations import Violations
 
 DEFAULT_PAGE: Final = 100
 MAX_PAGE: Final = 1000
@@ -24,8 +26,11 @@ class Models:
 
     async def list_models(self, request: v1.ListModelsRequest, _call: Call) -> v1.ListModelsResponse:
         """A page of models, by name."""
+        violations = Violations()
         if request.page_size < 0:
-            raise InvalidRequest(FieldViolation(field="page_size", description=f"is below 0; use 0 to {MAX_PAGE}"))
+            violations.add("page_size", f"below zero; set 0 to {MAX_PAGE}")
+        violations.bound(request.page_token, "page_token", MAX_PAGE_TOKEN_BYTES)
+        violations.enforce()
         routes = self._routes()
         names = sorted(routes)
         start = bisect_right(names, request.page_token) if request.page_token else 0
@@ -37,11 +42,13 @@ class Models:
 
     async def get_model(self, request: v1.GetModelRequest, _call: Call) -> v1.GetModelResponse:
         """One model."""
-        if not request.name:
-            raise InvalidRequest(FieldViolation(field="name", description="is empty; name a model"))
+        violations = Violations()
+        violations.require(request.name, "name")
+        violations.model(request.name, "name")
+        violations.enforce()
         route = self._routes().get(request.name)
         if route is None:
-            raise ModelNotFound(f'no model "{request.name[:256]}"; Models.ListModels lists those that there are')
+            raise ModelNotFound(f'no model "{request.name}"; Models.ListModels lists those that there are')
         return v1.GetModelResponse(model=self._model(route))
 
     def _model(self, route: Route) -> v1.Model:

@@ -10,27 +10,39 @@ from difflib import get_close_matches
 from typing import Any, Final
 
 from trunkline import v1
-from trunkline_server.core.errors import FieldViolation, InvalidRequest, ProviderOptionRefused
+from trunkline_server.core.errors import FieldViolation, ProviderOptionRefused
 from trunkline_server.core.tools import configured_name, tool_name
 from trunkline_server.providers.dialects import DIALECTS
+from trunkline_server.services.bounds import (
+    MAX_CACHE_KEY_BYTES,
+    MAX_DESCRIPTION_BYTES,
+    MAX_DIALECT_BYTES,
+    MAX_FALLBACK_MODELS,
+    MAX_IDEMPOTENCY_KEY_BYTES,
+    MAX_LABEL_KEY_BYTES,
+    MAX_LABEL_VALUE_BYTES,
+    MAX_LABELS,
+    MAX_PROVIDER_BYTES,
+    MAX_PROVIDER_OPTION_BYTES,
+    MAX_PROVIDER_OPTIONS,
+    MAX_PROVIDERS_OR_REGIONS,
+    MAX_REGION_BYTES,
+    MAX_STOP_BYTES,
+    MAX_STOPS,
+    MAX_TOOL_TYPE_BYTES,
+    MAX_TOOLS,
+    MAX_TOOLS_JSON_BYTES,
+    MAX_TOP_LOGPROBS,
+)
 from trunkline_server.services.conversation import Conversation
 from trunkline_server.services.violations import Violations
 
-MAX_MODEL_BYTES: Final = 256
-MAX_TOOLS: Final = 512
-MAX_STOPS: Final = 16
-MAX_STOP_BYTES: Final = 256
-MAX_LABELS: Final = 32
-MAX_LABEL_KEY_BYTES: Final = 64
-MAX_LABEL_VALUE_BYTES: Final = 256
-MAX_FALLBACK_MODELS: Final = 8
-MAX_PROVIDERS_OR_REGIONS: Final = 256
-MAX_IDEMPOTENCY_KEY_BYTES: Final = 128
-MAX_CACHE_KEY_BYTES: Final = 64
-MAX_PROVIDER_OPTIONS: Final = 8
-MAX_PROVIDER_OPTION_BYTES: Final = 64 * 1024
-MAX_TOP_LOGPROBS: Final = 20
-
+_PLACES: Final = (
+    ("allowed_providers", MAX_PROVIDER_BYTES),
+    ("denied_providers", MAX_PROVIDER_BYTES),
+    ("allowed_regions", MAX_REGION_BYTES),
+    ("denied_regions", MAX_REGION_BYTES),
+)
 _LABEL_KEY_CHARS: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789.-_")
 _EFFORTS: Final = frozenset(v1.ReasoningEffort.values())
 _SUMMARIES: Final = frozenset(v1.ReasoningSummary.values())
@@ -55,13 +67,12 @@ def validate(request: v1.CompleteRequest, path: str = "") -> None:
     # Not a check of one field: the choice is among the request's tools.
     if request.HasField("tool_choice"):
         _tool_choice(violations, request.tool_choice, request.tools)
-    if violations.found:
-        raise InvalidRequest(*violations.found)
+    violations.enforce()
     refuse_unknown_dialects(request.provider_options, path)
 
 
 def _model(violations: Violations, model: str) -> None:
-    violations.bound(model, "model", MAX_MODEL_BYTES)
+    violations.model(model, "model")
 
 
 def _messages(violations: Violations, messages: Sequence[v1.Message]) -> None:
@@ -70,6 +81,9 @@ def _messages(violations: Violations, messages: Sequence[v1.Message]) -> None:
 
 def _tools(violations: Violations, tools: Sequence[v1.Tool]) -> None:
     if not violations.count(len(tools), "tools", MAX_TOOLS):
+        return
+    if (size := _json_bytes(tools)) > MAX_TOOLS_JSON_BYTES:
+        violations.add("tools", f"{size} bytes of JSON in all, at most {MAX_TOOLS_JSON_BYTES} are taken; shorten it")
         return
     names: set[str] = set()
     for index, tool in enumerate(tools):
@@ -84,19 +98,26 @@ def _tools(violations: Violations, tools: Sequence[v1.Tool]) -> None:
             violations.duration(tool.cache_mark.ttl, f"tools[{index}].cache_mark.ttl")
 
 
+def _json_bytes(tools: Sequence[v1.Tool]) -> int:
+    return sum(len(tool.function.parameters_json_schema) + len(tool.provider.config_json) for tool in tools)
+
+
 def _function(violations: Violations, function: v1.FunctionTool, where: str, names: set[str]) -> None:
     name = function.name
     violations.name(name, f"{where}.name")
     if name in names:
         violations.add(f"{where}.name", "a tool before it has the same name; give each its own")
     names.add(name)
+    violations.bound(function.description, f"{where}.description", MAX_DESCRIPTION_BYTES)
     if function.parameters_json_schema:
         violations.json_object(function.parameters_json_schema, f"{where}.parameters_json_schema")
 
 
 def _provider_tool(violations: Violations, tool: v1.ProviderTool, where: str, names: set[str]) -> None:
     violations.require(tool.dialect, f"{where}.dialect")
+    violations.bound(tool.dialect, f"{where}.dialect", MAX_DIALECT_BYTES)
     violations.require(tool.type, f"{where}.type")
+    violations.bound(tool.type, f"{where}.type", MAX_TOOL_TYPE_BYTES)
     if tool.config_json:
         violations.json_object(tool.config_json, f"{where}.config_json")
         if name := configured_name(tool):
@@ -110,8 +131,10 @@ def _tool_choice(violations: Violations, choice: v1.ToolChoice, tools: Sequence[
         violations.add("tool_choice.mode", "not known; set one of ToolChoiceMode")
     if not tools:
         violations.add("tool_choice", "there are no tools to choose from; add tools, or leave it out")
-    elif len(tools) <= MAX_TOOLS and violations.count(
-        len(choice.allowed_tools), "tool_choice.allowed_tools", MAX_TOOLS
+    elif (
+        len(tools) <= MAX_TOOLS
+        and _json_bytes(tools) <= MAX_TOOLS_JSON_BYTES
+        and violations.count(len(choice.allowed_tools), "tool_choice.allowed_tools", MAX_TOOLS)
     ):
         known = {tool_name(tool) for tool in tools} if choice.allowed_tools else ()
         for index, name in enumerate(choice.allowed_tools):
@@ -126,6 +149,7 @@ def _response_format(violations: Violations, form: v1.ResponseFormat) -> None:
     if form.HasField("json_schema"):
         schema = form.json_schema
         violations.name(schema.name, "response_format.json_schema.name")
+        violations.bound(schema.description, "response_format.json_schema.description", MAX_DESCRIPTION_BYTES)
         violations.json_object(schema.schema, "response_format.json_schema.schema")
 
 
@@ -181,12 +205,15 @@ def _labels(violations: Violations, labels: Mapping[str, str]) -> None:
 
 
 def _routing(violations: Violations, routing: v1.RoutingPreferences) -> None:
-    for name in ("allowed_providers", "denied_providers", "allowed_regions", "denied_regions"):
-        violations.count(len(getattr(routing, name)), f"routing.{name}", MAX_PROVIDERS_OR_REGIONS)
+    for name, most in _PLACES:
+        words = getattr(routing, name)
+        if words and violations.count(len(words), f"routing.{name}", MAX_PROVIDERS_OR_REGIONS):
+            for index, word in enumerate(words):
+                violations.bound(word, f"routing.{name}[{index}]", most)
     if violations.count(len(routing.fallback_models), "routing.fallback_models", MAX_FALLBACK_MODELS):
         for index, model in enumerate(routing.fallback_models):
             violations.require(model, f"routing.fallback_models[{index}]")
-            violations.bound(model, f"routing.fallback_models[{index}]", MAX_MODEL_BYTES)
+            violations.model(model, f"routing.fallback_models[{index}]")
     if routing.max_cost_nano_usd < 0:
         violations.add("routing.max_cost_nano_usd", "below zero; set 0 or more, or leave it out")
 

@@ -6,18 +6,16 @@ import msgspec
 from google.protobuf.duration_pb2 import Duration
 
 from trunkline_server.core.errors import FieldViolation, InvalidRequest
+from trunkline_server.services.bounds import MAX_JSON_BYTES, MAX_MODEL_BYTES, MAX_NAME_CHARS
 
 MAX_VIOLATIONS: Final = 16
 """At this many the search ends: they fit in trailers, and whoever mends them asks again."""
-MAX_JSON_BYTES: Final = 1024 * 1024
-"""Bound on a JSON object of the caller's, where the contract states no smaller one."""
 
 _MAX_DURATION_S: Final = 315_576_000_000
 """What google.protobuf.Duration holds."""
 _NANOS: Final = 1_000_000_000
 
 _NAME_CHARS: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")
-_MAX_NAME_CHARS: Final = 64
 
 
 class _AnyObject(msgspec.Struct):
@@ -49,6 +47,11 @@ class Violations:
         if len(self.found) >= MAX_VIOLATIONS:
             raise InvalidRequest(*self.found)
 
+    def enforce(self) -> None:
+        """Raises InvalidRequest if anything was found."""
+        if self.found:
+            raise InvalidRequest(*self.found)
+
     def require(self, value: str, field: str) -> None:
         """A text that must not be empty."""
         if not value:
@@ -68,8 +71,14 @@ class Violations:
 
     def name(self, value: str, field: str) -> None:
         """A name of a function or schema. Required."""
-        if not value or len(value) > _MAX_NAME_CHARS or not _NAME_CHARS.issuperset(value):
+        if not value or len(value) > MAX_NAME_CHARS or not _NAME_CHARS.issuperset(value):
             self.add(field, "not a name; use 1 to 64 letters, digits, underscores and dashes")
+
+    def model(self, value: str, field: str) -> None:
+        """A name of a model. Refusals quote it, so it has to be fit to be shown."""
+        self.bound(value, field, MAX_MODEL_BYTES)
+        if not value.isprintable():
+            self.add(field, "holds characters that no model's name has; write a name that ListModels gives")
 
     def json_object(self, data: bytes, field: str, most: int = MAX_JSON_BYTES) -> None:
         """Bytes that must be a JSON object in UTF-8."""
