@@ -7,48 +7,72 @@
 4. UNAVAILABLE before the first message is tried up to 4 times in all; see trunkline.connection.
 """
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from trunkline import v1
 from trunkline.client import HEALTH_TIMEOUT_S, MODEL_PAGES, MODELS_PER_PAGE
 from trunkline.completion import Completion
 from trunkline.connection import CallStart, Connection
-from trunkline.counting import TokenCount
-from trunkline.embeddings import Embeddings, EmbedOptions, Inputs, embed_request
 from trunkline.errors import CLIENT_DOMAIN, BrokenStream, Cancelled, TrunklineError
+from trunkline.late import Late
 from trunkline.messages import CompletionOptions, Messages, build_request
-from trunkline.outcome import Outcome, outcome_request
 from trunkline.pool import AsyncPool, Lease
-from trunkline.status import error_from_rpc
-from trunkline.stream import AsyncStream, task_is_cancelled
-from trunkline.tls import Tls
 from trunkline.v1.completion_pb2_grpc import CompletionStub
-from trunkline.v1.embedding_pb2_grpc import EmbeddingStub
-from trunkline.v1.models_pb2_grpc import ModelsStub
 
 if TYPE_CHECKING:
+    from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+    from trunkline.counting import TokenCount
+    from trunkline.embeddings import Embeddings, EmbedOptions, Inputs, embed_request
+    from trunkline.outcome import Outcome, outcome_request
+    from trunkline.status import error_from_rpc
+    from trunkline.stream import AsyncStream, task_is_cancelled
+    from trunkline.tls import Tls
     from trunkline.v1.completion_pb2_grpc import CompletionAsyncStub
-    from trunkline.v1.embedding_pb2_grpc import EmbeddingAsyncStub
-    from trunkline.v1.models_pb2_grpc import ModelsAsyncStub
+    from trunkline.v1.embedding_pb2_grpc import EmbeddingAsyncStub, EmbeddingStub
+    from trunkline.v1.models_pb2_grpc import ModelsAsyncStub, ModelsStub
+else:  # loaded by the first call that needs them
+    AsyncStream = Late("trunkline.stream:AsyncStream")
+    EmbeddingStub = Late("trunkline.v1.embedding_pb2_grpc:EmbeddingStub")
+    Embeddings = Late("trunkline.embeddings:Embeddings")
+    ModelsStub = Late("trunkline.v1.models_pb2_grpc:ModelsStub")
+    Outcome = Late("trunkline.outcome:Outcome")
+    TokenCount = Late("trunkline.counting:TokenCount")
+    embed_request = Late("trunkline.embeddings:embed_request")
+    error_from_rpc = Late("trunkline.status:error_from_rpc")
+    health_pb2 = Late("grpc_health.v1.health_pb2")
+    health_pb2_grpc = Late("grpc_health.v1.health_pb2_grpc")
+    outcome_request = Late("trunkline.outcome:outcome_request")
+    task_is_cancelled = Late("trunkline.stream:task_is_cancelled")
 
 __all__ = ["AsyncClient"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class _Channel:
-    """A connection and its stubs."""
+    """A connection and its stubs. Those that few programs use are made when they are used."""
 
-    grpc: grpc.aio.Channel
-    completion: "CompletionAsyncStub"
-    embedding: "EmbeddingAsyncStub"
-    models: "ModelsAsyncStub"
-    health: health_pb2_grpc.HealthStub
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self.grpc = channel
+        self.completion: CompletionAsyncStub = CompletionStub(channel)
+
+    @cached_property
+    def embedding(self) -> EmbeddingAsyncStub:
+        return EmbeddingStub(self.grpc)
+
+    @cached_property
+    def models(self) -> ModelsAsyncStub:
+        return ModelsStub(self.grpc)
+
+    @cached_property
+    def health(self) -> health_pb2_grpc.HealthStub:
+        return health_pb2_grpc.HealthStub(self.grpc)  # type: ignore[no-untyped-call]
 
 
 def _connect(connection: Connection) -> _Channel:
@@ -57,13 +81,7 @@ def _connect(connection: Connection) -> _Channel:
         channel = grpc.aio.insecure_channel(connection.target, connection.options)
     else:
         channel = grpc.aio.secure_channel(connection.target, credentials, connection.options)
-    return _Channel(
-        grpc=channel,
-        completion=CompletionStub(channel),
-        embedding=EmbeddingStub(channel),
-        models=ModelsStub(channel),
-        health=health_pb2_grpc.HealthStub(channel),  # type: ignore[no-untyped-call]
-    )
+    return _Channel(channel)
 
 
 class AsyncClient:
