@@ -209,7 +209,7 @@ class CompleteRequest(_message.Message):
 
     @_builtins.property
     def tools(self) -> _containers.RepeatedCompositeFieldContainer[_tool_pb2.Tool]:
-        """Tools the model may call. At most 512."""
+        """Tools the model may call. At most 512, with at most 4 MiB of JSON in all."""
 
     @_builtins.property
     def tool_choice(self) -> _tool_pb2.ToolChoice:
@@ -381,9 +381,9 @@ class JsonSchemaFormat(_message.Message):
     name: _builtins.str
     """Name of the schema: letters, digits, underscore and dash, at most 64. Required."""
     description: _builtins.str
-    """What the answer is; the model reads this."""
+    """What the answer is; the model reads this. At most 64 KiB."""
     schema: _builtins.bytes
-    """The JSON Schema: a JSON object in UTF-8. Required."""
+    """The JSON Schema: a JSON object in UTF-8. Required, at most 1 MiB."""
     strict: _builtins.bool
     """Whether the answer must fit the schema, where the provider can hold to that."""
     def __init__(
@@ -569,23 +569,23 @@ class RoutingPreferences(_message.Message):
     """Refuse the call if it could cost more, in thousand-millionths of a US dollar."""
     @_builtins.property
     def allowed_providers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Only these providers, at most 256. Empty: all that the principal may use."""
+        """Only these providers, at most 256 of at most 64 bytes. Empty: all that the principal may use."""
 
     @_builtins.property
     def denied_providers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """None of these providers, at most 256."""
+        """None of these providers, at most 256 of at most 64 bytes."""
 
     @_builtins.property
     def allowed_regions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Only these regions, at most 256. Empty: all."""
+        """Only these regions, at most 256 of at most 256 bytes. Empty: all."""
 
     @_builtins.property
     def denied_regions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """None of these regions, at most 256."""
+        """None of these regions, at most 256 of at most 256 bytes."""
 
     @_builtins.property
     def fallback_models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Models to try, in order, when no deployment of the model can answer. At most 8."""
+        """Models to try, in order, when no deployment of the model can answer. At most 8 of at most 256 bytes."""
 
     def __init__(
         self,

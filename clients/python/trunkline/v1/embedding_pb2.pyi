@@ -151,9 +151,9 @@ class EmbedRequest(_message.Message):
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     PROVIDER_OPTIONS_FIELD_NUMBER: _builtins.int
     model: _builtins.str
-    """Name of a model in the gateway's configuration. Required."""
+    """Name of a model in the gateway's configuration. Required, at most 256 bytes."""
     dimensions: _builtins.int
-    """Length of the vectors, for models that can shorten them."""
+    """Length of the vectors, for models that can shorten them. 1 to 65,536."""
     dtype: Global___EmbeddingDtype.ValueType
     """Type of the numbers. A type that the provider does not have is refused."""
     task: Global___EmbeddingTask.ValueType
@@ -164,7 +164,7 @@ class EmbedRequest(_message.Message):
     """Makes repeats safe, as in CompleteRequest."""
     @_builtins.property
     def inputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___EmbedInput]:
-        """What to embed. Required, at most 2,048."""
+        """What to embed. Required, at most 2,048 with at most 16,384 blocks in all."""
 
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
@@ -216,7 +216,7 @@ class EmbedInput(_message.Message):
     BLOCKS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def blocks(self) -> _containers.RepeatedCompositeFieldContainer[_message_pb2.Block]:
-        """Text and media that become one vector together. Required; most models take one text."""
+        """Text and media that become one vector together. Required, at most 64 blocks; most models take one text."""
 
     def __init__(
         self,

@@ -119,7 +119,8 @@ Global___Message: _TypeAlias = Message  # noqa: Y015
 @_typing.final
 class Block(_message.Message):
     """One piece of a message. To replay an assistant's turn, send its blocks back as they came: order, signatures and
-    opaque bytes survive the round trip byte for byte.
+    opaque bytes survive the round trip byte for byte. What has no bound beside it, such as a text, is bounded by the
+    message that it comes in: 32 MiB, unless the gateway is set otherwise.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -217,7 +218,7 @@ class Text(_message.Message):
     """True if the model says in this text that it declines; providers that mark refusals mark them apart from answers."""
     @_builtins.property
     def citations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Citation]:
-        """Sources of spans of this text, in the order in which the provider gave them."""
+        """Sources of spans of this text, in the order in which the provider gave them. At most 4,096."""
 
     def __init__(
         self,
@@ -254,7 +255,7 @@ class Reasoning(_message.Message):
     redacted: _builtins.bool
     """True if the provider withheld the thought; opaque then holds all there is."""
     id: _builtins.str
-    """The provider's id of this item, where it needs it back on replay."""
+    """The provider's id of this item, where it needs it back on replay. At most 64 KiB."""
     def __init__(
         self,
         *,
@@ -283,9 +284,9 @@ class ToolCall(_message.Message):
     ARGUMENTS_JSON_FIELD_NUMBER: _builtins.int
     ARGUMENTS_VALID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Id that the result has to name. Unique within the conversation."""
+    """Id that the result has to name. Unique within the conversation. At most 64 KiB."""
     name: _builtins.str
-    """Name of the tool."""
+    """Name of the tool. At most 64 KiB."""
     arguments_json: _builtins.bytes
     """Arguments as the model wrote them: a JSON text in UTF-8, byte for byte, also where it is not valid."""
     arguments_valid: _builtins.bool
@@ -317,14 +318,14 @@ class ToolResult(_message.Message):
     IS_ERROR_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
     tool_call_id: _builtins.str
-    """Id of the ToolCall that this answers. Required."""
+    """Id of the ToolCall that this answers. Required, at most 64 KiB."""
     is_error: _builtins.bool
     """True if the tool failed and blocks say how."""
     name: _builtins.str
-    """Name of the tool, for providers that want it with the result."""
+    """Name of the tool, for providers that want it with the result. At most 64 KiB."""
     @_builtins.property
     def blocks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Block]:
-        """The result: text or media, no further tool results."""
+        """The result: text or media, no further tool results. They count among the 16,384 blocks of a request."""
 
     def __init__(
         self,
@@ -357,15 +358,17 @@ class Media(_message.Message):
     CITATIONS_FIELD_NUMBER: _builtins.int
     CONTEXT_FIELD_NUMBER: _builtins.int
     mime_type: _builtins.str
-    """Media type after RFC 6838: "image/png", "audio/wav", "application/pdf". Required with data."""
+    """Media type after RFC 6838: "image/png", "audio/wav", "application/pdf". Required with data. At most 127 characters."""
     data: _builtins.bytes
     """The bytes themselves."""
     uri: _builtins.str
-    """An address that the provider fetches. The gateway passes it on or refuses it and never fetches it."""
+    """An address that the provider fetches. The gateway passes it on or refuses it and never fetches it. It begins with
+    https://, http://, gs:// or s3://, and is no link-local or metadata address. At most 64 KiB.
+    """
     file_id: _builtins.str
-    """The id of a file at a provider. It goes to that provider only."""
+    """The id of a file at a provider. It goes to that provider only. At most 64 KiB."""
     name: _builtins.str
-    """File name, for providers that show it to the model."""
+    """File name, for providers that show it to the model. At most 64 KiB."""
     detail: Global___MediaDetail.ValueType
     """How closely to look at a picture."""
     citations: _builtins.bool
@@ -417,9 +420,9 @@ class Citation(_message.Message):
     SOURCE_ID_FIELD_NUMBER: _builtins.int
     OPAQUE_FIELD_NUMBER: _builtins.int
     uri: _builtins.str
-    """Address of the source, if it is on the web."""
+    """Address of the source, if it is on the web. At most 64 KiB."""
     title: _builtins.str
-    """Title of the source."""
+    """Title of the source. At most 64 KiB."""
     cited_text: _builtins.str
     """The words of the source that are cited, if given."""
     start_offset: _builtins.int
@@ -427,7 +430,7 @@ class Citation(_message.Message):
     end_offset: _builtins.int
     """One past the last byte of the supported span."""
     source_id: _builtins.str
-    """Id of a document or file that the caller sent, if that is the source."""
+    """Id of a document or file that the caller sent, if that is the source. At most 64 KiB."""
     opaque: _builtins.bytes
     """The citation in the provider's own JSON, for replay, byte for byte."""
     def __init__(
@@ -465,7 +468,7 @@ class ProviderOpaque(_message.Message):
     TYPE_FIELD_NUMBER: _builtins.int
     DATA_FIELD_NUMBER: _builtins.int
     type: _builtins.str
-    """The provider's name of the kind of thing it is: "web_search_tool_result"."""
+    """The provider's name of the kind of thing it is: "web_search_tool_result". At most 64 KiB."""
     data: _builtins.bytes
     """The thing itself, usually a JSON object in UTF-8."""
     def __init__(
@@ -492,11 +495,11 @@ class Origin(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     FORMAT_FIELD_NUMBER: _builtins.int
     provider: _builtins.str
-    """Name of the provider in the gateway's configuration."""
+    """Name of the provider in the gateway's configuration. At most 64 KiB."""
     model: _builtins.str
-    """The model that made it, as the provider names it."""
+    """The model that made it, as the provider names it. At most 64 KiB."""
     format: _builtins.str
-    """The wire format whose signatures and opaque bytes the block carries: "openai", "anthropic"."""
+    """The wire format whose signatures and opaque bytes the block carries: "openai", "anthropic". At most 64 KiB."""
     def __init__(
         self,
         *,

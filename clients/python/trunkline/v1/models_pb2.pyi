@@ -217,7 +217,7 @@ class ListModelsRequest(_message.Message):
     page_size: _builtins.int
     """Most models to return; 0 is 100, at most 1,000."""
     page_token: _builtins.str
-    """next_page_token of the page before."""
+    """next_page_token of the page before. At most 256 bytes."""
     def __init__(
         self,
         *,
@@ -268,7 +268,7 @@ class GetModelRequest(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Its name. Required."""
+    """Its name. Required, at most 256 bytes."""
     def __init__(
         self,
         *,

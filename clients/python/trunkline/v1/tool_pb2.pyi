@@ -99,9 +99,9 @@ class FunctionTool(_message.Message):
     name: _builtins.str
     """Name of the function: letters, digits, underscore and dash, at most 64. Required."""
     description: _builtins.str
-    """What it does and when to call it; the model reads this."""
+    """What it does and when to call it; the model reads this. At most 64 KiB."""
     parameters_json_schema: _builtins.bytes
-    """JSON Schema of the arguments: a JSON object in UTF-8. Empty: no arguments."""
+    """JSON Schema of the arguments: a JSON object in UTF-8. Empty: no arguments. At most 1 MiB."""
     strict: _builtins.bool
     """Whether arguments must fit the schema, where the provider can hold to that."""
     def __init__(
@@ -132,11 +132,13 @@ class ProviderTool(_message.Message):
     TYPE_FIELD_NUMBER: _builtins.int
     CONFIG_JSON_FIELD_NUMBER: _builtins.int
     dialect: _builtins.str
-    """The dialect that understands it: "openai", "anthropic". It goes to no other. Required."""
+    """The dialect that understands it: "openai", "anthropic". It goes to no other. Required, at most 64
+    bytes.
+    """
     type: _builtins.str
-    """The provider's name of the tool's type: "web_search_20250305". Required."""
+    """The provider's name of the tool's type: "web_search_20250305". Required, at most 256 bytes."""
     config_json: _builtins.bytes
-    """Its settings: a JSON object in UTF-8, added to the provider's tool entry."""
+    """Its settings: a JSON object in UTF-8, added to the provider's tool entry. At most 1 MiB."""
     def __init__(
         self,
         *,
