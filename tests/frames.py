@@ -85,8 +85,8 @@ class Wire:
         self.headers(stream, [*((name, said) for name, said in given.items() if said), *pairs], end=end)
 
     def headers(self, stream: int, pairs: list[tuple[Any, Any]], *, end: bool = False) -> None:
-        """A block of headers, in as many frames as it takes."""
-        block = self._encoder.encode(pairs, huffman=False)
+        """A block of headers, in as many frames as it takes. Each stands alone: no table."""
+        block = self._encoder.encode([(name, said, True) for name, said in pairs], huffman=False)
         parts = [block[at : at + MAX_FRAME] for at in range(0, len(block), MAX_FRAME)]
         first = HeadersFrame(stream, data=parts[0], flags=["END_STREAM"] if end else [])
         frames: list[Any] = [first, *(ContinuationFrame(stream, data=part) for part in parts[1:])]
