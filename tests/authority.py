@@ -51,6 +51,7 @@ class Authority:
         constraints = x509.BasicConstraints(ca=is_ca, path_length=None)
         built = self._builder(self._name, self._key, NOW - 999 * DAY, ends).add_extension(constraints, critical=True)
         self.pem = built.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM)
+        self.itself = Pair(chain=self.pem, key=_pem(self._key))
 
     def issue(
         self,
@@ -69,10 +70,9 @@ class Authority:
             built = built.add_extension(x509.SubjectAlternativeName(map(_alternative, names)), critical=False)
         if usage:
             built = built.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
-        hidden = BestAvailableEncryption(password) if password else NoEncryption()
         return Pair(
             chain=built.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM),
-            key=key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, hidden),
+            key=_pem(key, password),
         )
 
     def _builder(self, subject: x509.Name, key: Any, begins: datetime, ends: datetime) -> x509.CertificateBuilder:
@@ -131,6 +131,11 @@ class Files:
         """Another pair, one file after the other."""
         self.cert.write_bytes(pair.chain)
         self.key.write_bytes(pair.key)
+
+
+def _pem(key: Any, password: bytes = b"") -> bytes:
+    hidden = BestAvailableEncryption(password) if password else NoEncryption()
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, hidden)
 
 
 def _name(common_name: str) -> x509.Name:

@@ -42,6 +42,8 @@ async def speaks(target, context):
             )
             writer.write(HELLO)
             frame = await reader.readexactly(9)
+    except TimeoutError:
+        raise  # it must be refused, and not be left waiting
     except (OSError, asyncio.IncompleteReadError):
         return None
     finally:
@@ -74,9 +76,9 @@ SERVED, REFUSED = HealthCheckResponse.SERVING, grpc.StatusCode.UNAVAILABLE
         (OTHER.issue("caller.example"), REFUSED),
         (OURS.issue("caller.example", begins=NOW - 2 * DAY, ends=NOW - DAY), REFUSED),
         (OURS.issue("caller.example", begins=NOW + DAY), REFUSED),
-        (Authority("leaf").issue("leaf", common_name="leaf"), REFUSED),
+        (Authority("caller", is_ca=False).itself, REFUSED),
     ],
-    ids=["right", "none", "of another CA", "expired", "not yet valid", "of a stranger's own CA"],
+    ids=["right", "none", "of another CA", "expired", "not yet valid", "self-signed"],
 )
 async def test_who_shows_a_certificate_of_the_ca_gets_in(shows, ending):
     """With a client CA only callers whose certificate is of it, and valid now, are served."""
@@ -366,7 +368,7 @@ async def test_failed_handshakes_fill_no_disk(tmp_path):
 
 
 async def test_unix_sockets_and_probes_stay_as_they_are(tmp_path):
-    """With TLS a Unix socket and the probes' port are still plaintext, and a call over them has no certificate."""
+    """With TLS a Unix socket and the probes' port are still plaintext, and ask for no certificate."""
     files = Files(tmp_path, GATEWAY, OURS.pem)
     unix = f"unix:{tmp_path}/t.sock"
     async with serving(tmp_path, NOWHERE, "--listen", unix, environ=files.environ) as gateway:
