@@ -1,8 +1,8 @@
 """A gateway that says what a test tells it to: a real gRPC server with the generated stubs.
 
 `async with Gateway() as gateway` serves in the loop of the test; `with running_gateway() as gateway` in a thread of its
-own, for tests that block. What it answers is in `on_stream`, `on_complete`, `on_models` and `status`; what it was asked
-is in `calls`.
+own, for tests that block. What it answers is in `on_stream`, `on_complete`, `on_models`, `on_embed`, `on_count`,
+`on_outcome` and `status`; what it was asked is in `calls`.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from trunkline import v1
-from trunkline.v1 import completion_pb2_grpc, models_pb2_grpc
+from trunkline.v1 import completion_pb2_grpc, embedding_pb2_grpc, models_pb2_grpc
 
 STREAMS_PER_CONNECTION = 250
 """Like the real gateway: a client with more calls on one connection is refused."""
@@ -39,6 +39,7 @@ class SeenCall:
 
 
 OnStream = Callable[[v1.CompleteRequest, Any], AsyncIterator[v1.StreamCompleteResponse]]
+OnAny = Callable[[Any, Any], Awaitable[Any]]
 OnComplete = Callable[[v1.CompleteRequest, Any], Awaitable[v1.CompleteResponse]]
 
 
@@ -142,13 +143,30 @@ async def silence(request: v1.CompleteRequest, context: Any) -> v1.CompleteRespo
     raise AssertionError("nobody sets that event")
 
 
-class Gateway(completion_pb2_grpc.CompletionServicer, models_pb2_grpc.ModelsServicer, health_pb2_grpc.HealthServicer):
+def give(response: Message) -> OnAny:
+    """Answer with this message."""
+
+    async def anything(request: Any, context: Any) -> Any:
+        return response
+
+    return anything
+
+
+class Gateway(
+    completion_pb2_grpc.CompletionServicer,
+    embedding_pb2_grpc.EmbeddingServicer,
+    models_pb2_grpc.ModelsServicer,
+    health_pb2_grpc.HealthServicer,
+):
     """The server. Set what it answers before a call; read what it was asked after."""
 
-    def __init__(self) -> None:
+    def __init__(self, credentials: grpc.ServerCredentials | None = None) -> None:
         self.on_stream: OnStream = speak("Hel", "lo")
         self.on_complete: OnComplete = answer("Hello")
         self.on_models: OnComplete | None = None
+        self.on_embed: OnAny = give(v1.EmbedResponse())
+        self.on_count: OnAny = give(v1.CountTokensResponse())
+        self.on_outcome: OnAny = give(v1.GetOutcomeResponse())
         self.models = ["m"]
         self.models_per_page = 2
         self.features: list[int] = [v1.FEATURE_STREAM]
@@ -161,14 +179,22 @@ class Gateway(completion_pb2_grpc.CompletionServicer, models_pb2_grpc.ModelsServ
         self.running = 0
         self.peak = 0
         self._server: grpc.aio.Server | None = None
+        self._credentials = credentials
+        self._said = asyncio.Event()
 
     async def __aenter__(self) -> "Gateway":
         options = (("grpc.so_reuseport", 0), ("grpc.max_concurrent_streams", STREAMS_PER_CONNECTION))
         self._server = grpc.aio.server(options=options)
         completion_pb2_grpc.add_CompletionServicer_to_server(self, self._server)
+        embedding_pb2_grpc.add_EmbeddingServicer_to_server(self, self._server)
         models_pb2_grpc.add_ModelsServicer_to_server(self, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self, self._server)
-        self.target = f"127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
+        address = self.target or "127.0.0.1:0"
+        if self._credentials is None:
+            port = self._server.add_insecure_port(address)
+        else:
+            port = self._server.add_secure_port(address, self._credentials)
+        self.target = f"127.0.0.1:{port}"
         await self._server.start()
         return self
 
@@ -196,6 +222,26 @@ class Gateway(completion_pb2_grpc.CompletionServicer, models_pb2_grpc.ModelsServ
                 async for reply in replies:
                     await context.write(reply)
 
+    async def CountTokens(self, request, context):  # noqa: N802
+        with self._seen("CountTokens", request, context):
+            return await self.on_count(request, context)
+
+    async def GetOutcome(self, request, context):  # noqa: N802
+        with self._seen("GetOutcome", request, context):
+            return await self.on_outcome(request, context)
+
+    async def Embed(self, request, context):  # noqa: N802
+        with self._seen("Embed", request, context):
+            return await self.on_embed(request, context)
+
+    async def GetModel(self, request, context):  # noqa: N802
+        with self._seen("GetModel", request, context):
+            if request.name not in self.models:
+                await fail(grpc.StatusCode.NOT_FOUND, f"no model {request.name}", reason="MODEL_NOT_FOUND")(
+                    request, context
+                )
+            return v1.GetModelResponse(model=_model(request.name, self.features, self.known))
+
     async def ListModels(self, request, context):  # noqa: N802
         with self._seen("ListModels", request, context):
             if self.on_models is not None:
@@ -212,6 +258,17 @@ class Gateway(completion_pb2_grpc.CompletionServicer, models_pb2_grpc.ModelsServ
             if request.service not in ("", "trunkline.v1.Completion"):
                 await context.abort(grpc.StatusCode.NOT_FOUND, f"no service {request.service}")
             return health_pb2.HealthCheckResponse(status=self.status)
+
+    async def Watch(self, request, context):  # noqa: N802
+        while True:
+            self._said.clear()
+            yield health_pb2.HealthCheckResponse(status=self.status)
+            await self._said.wait()
+
+    def say(self, status: Any) -> None:
+        """Tell this status to all who ask and watch."""
+        self.status = status
+        self._said.set()
 
     @contextlib.contextmanager
     def _seen(self, method: str, request: Any, context: Any) -> Iterator[None]:
