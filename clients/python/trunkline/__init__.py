@@ -23,19 +23,23 @@ if TYPE_CHECKING:
         DeadlineExceeded,
         FieldViolation,
         InternalError,
+        InvalidOutput,
         InvalidRequest,
         NotFound,
         PermissionDenied,
         PreconditionFailed,
         RateLimited,
         TrunklineError,
+        TurnLimit,
         Unauthenticated,
         Unavailable,
         Unimplemented,
     )
     from trunkline.fold import Fold
+    from trunkline.functions import Function
     from trunkline.messages import CompletionOptions
     from trunkline.outcome import Outcome
+    from trunkline.run import AsyncRun, Run
     from trunkline.stream import AsyncStream, Stream
     from trunkline.turns import Assistant, System, ToolOutput, User
 
@@ -44,6 +48,7 @@ __all__ = [
     "AlreadyExists",
     "Assistant",
     "AsyncClient",
+    "AsyncRun",
     "AsyncStream",
     "BrokenStream",
     "Cancelled",
@@ -55,19 +60,23 @@ __all__ = [
     "Embeddings",
     "FieldViolation",
     "Fold",
+    "Function",
     "InternalError",
+    "InvalidOutput",
     "InvalidRequest",
     "NotFound",
     "Outcome",
     "PermissionDenied",
     "PreconditionFailed",
     "RateLimited",
+    "Run",
     "Stream",
     "System",
     "Tls",
     "TokenCount",
     "ToolOutput",
     "TrunklineError",
+    "TurnLimit",
     "Unauthenticated",
     "Unavailable",
     "Unimplemented",
@@ -78,6 +87,7 @@ __all__ = [
 _HOMES: Final = {
     "Assistant": "trunkline.turns",
     "AsyncClient": "trunkline.aio",
+    "AsyncRun": "trunkline.run",
     "AsyncStream": "trunkline.stream",
     "Client": "trunkline.client",
     "Completion": "trunkline.completion",
@@ -85,7 +95,9 @@ _HOMES: Final = {
     "EmbedOptions": "trunkline.embeddings",
     "Embeddings": "trunkline.embeddings",
     "Fold": "trunkline.fold",
+    "Function": "trunkline.functions",
     "Outcome": "trunkline.outcome",
+    "Run": "trunkline.run",
     "Stream": "trunkline.stream",
     "Tls": "trunkline.tls",
     "TokenCount": "trunkline.counting",

@@ -12,16 +12,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 
 import grpc
 
 from trunkline import v1
 from trunkline.client import HEALTH_TIMEOUT_S, MODEL_PAGES, MODELS_PER_PAGE
-from trunkline.completion import Completion
+from trunkline.completion import Completion, asked, settled
 from trunkline.connection import CallStart, Connection
 from trunkline.errors import CLIENT_DOMAIN, BrokenStream, Cancelled, TrunklineError
 from trunkline.late import Late
+from trunkline.loop import MAX_TURNS, Loop, OnToolError
 from trunkline.messages import CompletionOptions, Messages, build_request
 from trunkline.pool import AsyncPool, Lease
 from trunkline.v1.completion_pb2_grpc import CompletionStub
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from trunkline.counting import TokenCount
     from trunkline.embeddings import Embeddings, EmbedOptions, Inputs, embed_request
     from trunkline.outcome import Outcome, outcome_request
+    from trunkline.run import AsyncRun
     from trunkline.status import error_from_rpc
     from trunkline.stream import AsyncStream, task_is_cancelled
     from trunkline.tls import Tls
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from trunkline.v1.embedding_pb2_grpc import EmbeddingAsyncStub, EmbeddingStub
     from trunkline.v1.models_pb2_grpc import ModelsAsyncStub, ModelsStub
 else:  # loaded by the first call that needs them
+    AsyncRun = Late("trunkline.run:AsyncRun")
     AsyncStream = Late("trunkline.stream:AsyncStream")
     EmbeddingStub = Late("trunkline.v1.embedding_pb2_grpc:EmbeddingStub")
     Embeddings = Late("trunkline.embeddings:Embeddings")
@@ -53,6 +56,8 @@ else:  # loaded by the first call that needs them
     task_is_cancelled = Late("trunkline.stream:task_is_cancelled")
 
 __all__ = ["AsyncClient"]
+
+T = TypeVar("T")
 
 
 class _Channel:
@@ -88,6 +93,20 @@ class AsyncClient:
     """Calls the gateway. One client serves all tasks of one event loop: the loop that made its first call.
 
     It does not survive a fork, and it can't be used from another thread's loop: make one per loop.
+
+    For example:
+        import asyncio
+
+        import trunkline
+
+
+        async def main() -> None:
+            async with trunkline.AsyncClient() as client:
+                answers = await asyncio.gather(*(client.complete("fast", f"Say {n}.") for n in range(3)))
+                print([answer.text for answer in answers])
+
+
+        asyncio.run(main())
     """
 
     def __init__(
@@ -105,19 +124,52 @@ class AsyncClient:
 
     @property
     def target(self) -> str:
-        """Where the gateway is."""
+        """Where the gateway is.
+
+        For example:
+            import trunkline
+
+            print(trunkline.AsyncClient("gateway.example:50051").target)
+        """
         return self._connection.target
+
+    @overload
+    async def complete(
+        self,
+        model: str | None = None,
+        messages: Messages | None = None,
+        *,
+        output: None = None,
+        request: v1.CompleteRequest | None = None,
+        timeout: float | None = None,
+        request_id: str | None = None,
+        **options: Unpack[CompletionOptions],
+    ) -> Completion: ...
+
+    @overload
+    async def complete(
+        self,
+        model: str | None = None,
+        messages: Messages | None = None,
+        *,
+        output: type[T],
+        request: v1.CompleteRequest | None = None,
+        timeout: float | None = None,
+        request_id: str | None = None,
+        **options: Unpack[CompletionOptions],
+    ) -> Completion[T]: ...
 
     async def complete(
         self,
         model: str | None = None,
         messages: Messages | None = None,
         *,
+        output: type[Any] | None = None,
         request: v1.CompleteRequest | None = None,
         timeout: float | None = None,
         request_id: str | None = None,
         **options: Unpack[CompletionOptions],
-    ) -> Completion:
+    ) -> Completion[Any]:
         """The whole answer to `messages`, or to a `request` that holds all of it. As trunkline.Client.complete.
 
         Options (see trunkline.CompletionOptions): tools, tool_choice, response_format, temperature, top_p,
@@ -128,23 +180,60 @@ class AsyncClient:
         that can't be understood. UNAVAILABLE is tried up to 4 times in all, over about 2 seconds.
 
         For example:
-            async with trunkline.AsyncClient() as client:
-                print((await client.complete("fast", "Say hello.", timeout=60)).text)
+            import asyncio
+
+            import trunkline
+
+
+            async def main() -> None:
+                async with trunkline.AsyncClient() as client:
+                    print((await client.complete("fast", "Say hello.", timeout=60)).text)
+
+
+            asyncio.run(main())
         """
         built = build_request(model, messages, request, options)
+        built, reader = asked(output, built, given=request is not None)
         start = self._connection.start(timeout, request_id)
-        return Completion(await self._unary(start, built, lambda channel: channel.completion.Complete))
+        return settled(await self._unary(start, built, lambda channel: channel.completion.Complete), reader)
+
+    @overload
+    def stream(
+        self,
+        model: str | None = None,
+        messages: Messages | None = None,
+        *,
+        output: None = None,
+        request: v1.CompleteRequest | None = None,
+        timeout: float | None = None,
+        request_id: str | None = None,
+        **options: Unpack[CompletionOptions],
+    ) -> AsyncStream: ...
+
+    @overload
+    def stream(
+        self,
+        model: str | None = None,
+        messages: Messages | None = None,
+        *,
+        output: type[T],
+        request: v1.CompleteRequest | None = None,
+        timeout: float | None = None,
+        request_id: str | None = None,
+        **options: Unpack[CompletionOptions],
+    ) -> AsyncStream[T]: ...
 
     def stream(
         self,
         model: str | None = None,
         messages: Messages | None = None,
         *,
+        output: type[Any] | None = None,
         request: v1.CompleteRequest | None = None,
         timeout: float | None = None,
         request_id: str | None = None,
         **options: Unpack[CompletionOptions],
-    ) -> AsyncStream:
+    ) -> AsyncStream[Any]:
         """The answer as it comes. Takes what `complete` takes; the deadline is for the whole stream, from now on.
 
         Options (see trunkline.CompletionOptions): tools, tool_choice, response_format, temperature, top_p,
@@ -155,13 +244,92 @@ class AsyncClient:
         message, UNAVAILABLE is tried up to 4 times in all, over about 2 seconds; after it, never again.
 
         For example:
-            async with trunkline.AsyncClient() as client, client.stream("fast", "Count to five.") as stream:
-                async for piece in stream.text:
-                    print(piece, end="", flush=True)
+            import asyncio
+
+            import trunkline
+
+
+            async def main() -> None:
+                async with trunkline.AsyncClient() as client, client.stream("fast", "Count to five.") as stream:
+                    async for piece in stream.text:
+                        print(piece, end="", flush=True)
+
+
+            asyncio.run(main())
         """
         built = build_request(model, messages, request, options)
+        built, reader = asked(output, built, given=request is not None)
         start = self._connection.start(timeout, request_id)
-        return AsyncStream(start.request_id, lambda: self._open_stream(start, built))
+        return AsyncStream(start.request_id, lambda: self._open_stream(start, built), reader)
+
+    @overload
+    def run(
+        self,
+        model: str,
+        messages: Messages,
+        *,
+        output: None = None,
+        max_turns: int = MAX_TURNS,
+        timeout: float | None = None,
+        on_tool_error: OnToolError | None = None,
+        **options: Unpack[CompletionOptions],
+    ) -> AsyncRun: ...
+
+    @overload
+    def run(
+        self,
+        model: str,
+        messages: Messages,
+        *,
+        output: type[T],
+        max_turns: int = MAX_TURNS,
+        timeout: float | None = None,
+        on_tool_error: OnToolError | None = None,
+        **options: Unpack[CompletionOptions],
+    ) -> AsyncRun[T]: ...
+
+    def run(
+        self,
+        model: str,
+        messages: Messages,
+        *,
+        output: type[Any] | None = None,
+        max_turns: int = MAX_TURNS,
+        timeout: float | None = None,
+        on_tool_error: OnToolError | None = None,
+        **options: Unpack[CompletionOptions],
+    ) -> AsyncRun[Any]:
+        """Turns of the model and of Python functions until it has answered. As trunkline.Client.run.
+
+        The functions of one turn run at the same time, at most 16: coroutine functions in this loop, others in threads.
+        The deadline and leaving the `async with` cancel them; a function in a thread runs on, unheard.
+
+        For example:
+            import asyncio
+
+            import trunkline
+
+
+            async def get_weather(city: str) -> str:
+                '''The weather in a city, now.'''
+                return f"Rain in {city}."
+
+
+            async def main() -> None:
+                async with trunkline.AsyncClient() as client:
+                    question = "Do I need an umbrella in Paris?"
+                    async with client.run("fast", question, tools=[get_weather], timeout=60) as run:
+                        async for piece in run.text:
+                            print(piece, end="", flush=True)
+                        print((await run.collect()).usage.output_tokens)
+
+
+            asyncio.run(main())
+        """
+        deadline = self._connection.start(timeout, None).deadline
+        loop = Loop(model, messages, options, max_turns=max_turns, on_tool_error=on_tool_error, deadline=deadline)
+        loop.asked, reader = asked(output, loop.asked, given=False)
+        return AsyncRun(loop, lambda request, seconds: self.stream(request=request, timeout=seconds), reader)
 
     async def embed(
         self,
@@ -233,7 +401,21 @@ class AsyncClient:
         return TokenCount.of(await self._unary(start, built, lambda channel: channel.completion.CountTokens))
 
     async def models(self, *, timeout: float | None = None) -> list[v1.Model]:
-        """All models that this key may use, by name."""
+        """All models that this key may use, by name.
+
+        For example:
+            import asyncio
+
+            import trunkline
+
+
+            async def main() -> None:
+                async with trunkline.AsyncClient() as client:
+                    print([model.name for model in await client.models()])
+
+
+            asyncio.run(main())
+        """
         start = self._connection.start(timeout, None)
         models: list[v1.Model] = []
         page = v1.ListModelsRequest(page_size=MODELS_PER_PAGE)
@@ -294,14 +476,43 @@ class AsyncClient:
         return Outcome(await self._unary(start, asked, lambda channel: channel.completion.GetOutcome))
 
     async def health(self, service: str = "", *, timeout: float | None = HEALTH_TIMEOUT_S) -> str:
-        """How the gateway is: "SERVING", "NOT_SERVING" or "UNKNOWN". Raises NotFound for an unknown service."""
+        """How the gateway is: "SERVING", "NOT_SERVING" or "UNKNOWN". Raises NotFound for an unknown service.
+
+        For example:
+            import asyncio
+
+            import trunkline
+
+
+            async def main() -> None:
+                async with trunkline.AsyncClient() as client:
+                    print(await client.health())
+
+
+            asyncio.run(main())
+        """
         start = self._connection.start(timeout, None)
         asked = health_pb2.HealthCheckRequest(service=service)
         answer = await self._unary(start, asked, lambda channel: channel.health.Check)
         return str(health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status))
 
     async def close(self) -> None:
-        """Close all connections. Calls in progress fail with Cancelled."""
+        """Close all connections. Calls in progress fail with Cancelled.
+
+        For example:
+            import asyncio
+
+            import trunkline
+
+
+            async def main() -> None:
+                client = trunkline.AsyncClient()
+                print((await client.complete("fast", "Say hello.")).text)
+                await client.close()  # leaving an `async with` does it too
+
+
+            asyncio.run(main())
+        """
         for channel in self._pool.close():
             await channel.grpc.close()
 

@@ -10,15 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 
 import grpc
 
 from trunkline import v1
-from trunkline.completion import Completion
+from trunkline.completion import Completion, asked, settled
 from trunkline.connection import CallStart, Connection
 from trunkline.errors import BrokenStream, TrunklineError
 from trunkline.late import Late
+from trunkline.loop import MAX_TURNS, Loop, OnToolError
 from trunkline.messages import CompletionOptions, Messages, build_request
 from trunkline.pool import Lease, Pool
 from trunkline.v1.completion_pb2_grpc import CompletionStub
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from trunkline.counting import TokenCount
     from trunkline.embeddings import Embeddings, EmbedOptions, Inputs, embed_request
     from trunkline.outcome import Outcome, outcome_request
+    from trunkline.run import Run
     from trunkline.status import error_from_rpc
     from trunkline.stream import Stream
     from trunkline.tls import Tls
@@ -39,6 +41,7 @@ else:  # loaded by the first call that needs them
     Embeddings = Late("trunkline.embeddings:Embeddings")
     ModelsStub = Late("trunkline.v1.models_pb2_grpc:ModelsStub")
     Outcome = Late("trunkline.outcome:Outcome")
+    Run = Late("trunkline.run:Run")
     Stream = Late("trunkline.stream:Stream")
     TokenCount = Late("trunkline.counting:TokenCount")
     embed_request = Late("trunkline.embeddings:embed_request")
@@ -48,6 +51,8 @@ else:  # loaded by the first call that needs them
     outcome_request = Late("trunkline.outcome:outcome_request")
 
 __all__ = ["Client"]
+
+T = TypeVar("T")
 
 MODELS_PER_PAGE = 1_000
 MODEL_PAGES = 100
@@ -88,6 +93,12 @@ class Client:
     """Calls the gateway. One client serves all threads of a process.
 
     It does not survive a fork: gRPC's threads stay in the parent. Make the client in the child, or spawn.
+
+    For example:
+        import trunkline
+
+        with trunkline.Client("127.0.0.1:50051", api_key="...", timeout=60) as client:
+            print(client)
     """
 
     def __init__(
@@ -128,19 +139,53 @@ class Client:
 
     @property
     def target(self) -> str:
-        """Where the gateway is."""
+        """Where the gateway is.
+
+        For example:
+            import trunkline
+
+            with trunkline.Client("gateway.example:50051") as client:
+                print(client.target)
+        """
         return self._connection.target
+
+    @overload
+    def complete(
+        self,
+        model: str | None = None,
+        messages: Messages | None = None,
+        *,
+        output: None = None,
+        request: v1.CompleteRequest | None = None,
+        timeout: float | None = None,
+        request_id: str | None = None,
+        **options: Unpack[CompletionOptions],
+    ) -> Completion: ...
+
+    @overload
+    def complete(
+        self,
+        model: str | None = None,
+        messages: Messages | None = None,
+        *,
+        output: type[T],
+        request: v1.CompleteRequest | None = None,
+        timeout: float | None = None,
+        request_id: str | None = None,
+        **options: Unpack[CompletionOptions],
+    ) -> Completion[T]: ...
 
     def complete(
         self,
         model: str | None = None,
         messages: Messages | None = None,
         *,
+        output: type[Any] | None = None,
         request: v1.CompleteRequest | None = None,
         timeout: float | None = None,
         request_id: str | None = None,
         **options: Unpack[CompletionOptions],
-    ) -> Completion:
+    ) -> Completion[Any]:
         """The whole answer to `messages`, or to a `request` that holds all of it.
 
         `messages` is the user's text, or a conversation: {"role": "user", "content": ...} and messages of the contract
@@ -185,19 +230,47 @@ class Client:
                 print(error.code, error.reason, error.request_id)
         """
         built = build_request(model, messages, request, options)
+        built, reader = asked(output, built, given=request is not None)
         start = self._connection.start(timeout, request_id)
-        return Completion(self._unary(start, built, lambda channel: channel.completion.Complete))
+        return settled(self._unary(start, built, lambda channel: channel.completion.Complete), reader)
+
+    @overload
+    def stream(
+        self,
+        model: str | None = None,
+        messages: Messages | None = None,
+        *,
+        output: None = None,
+        request: v1.CompleteRequest | None = None,
+        timeout: float | None = None,
+        request_id: str | None = None,
+        **options: Unpack[CompletionOptions],
+    ) -> Stream: ...
+
+    @overload
+    def stream(
+        self,
+        model: str | None = None,
+        messages: Messages | None = None,
+        *,
+        output: type[T],
+        request: v1.CompleteRequest | None = None,
+        timeout: float | None = None,
+        request_id: str | None = None,
+        **options: Unpack[CompletionOptions],
+    ) -> Stream[T]: ...
 
     def stream(
         self,
         model: str | None = None,
         messages: Messages | None = None,
         *,
+        output: type[Any] | None = None,
         request: v1.CompleteRequest | None = None,
         timeout: float | None = None,
         request_id: str | None = None,
         **options: Unpack[CompletionOptions],
-    ) -> Stream:
+    ) -> Stream[Any]:
         """The answer as it comes. Takes what `complete` takes; the deadline is for the whole stream, from now on.
 
         Options (see trunkline.CompletionOptions): tools, tool_choice, response_format, temperature, top_p,
@@ -230,8 +303,88 @@ class Client:
                 print(error.code, error.reason, error.request_id)
         """
         built = build_request(model, messages, request, options)
+        built, reader = asked(output, built, given=request is not None)
         start = self._connection.start(timeout, request_id)
-        return Stream(start.request_id, lambda: self._open_stream(start, built))
+        return Stream(start.request_id, lambda: self._open_stream(start, built), reader)
+
+    @overload
+    def run(
+        self,
+        model: str,
+        messages: Messages,
+        *,
+        output: None = None,
+        max_turns: int = MAX_TURNS,
+        timeout: float | None = None,
+        on_tool_error: OnToolError | None = None,
+        **options: Unpack[CompletionOptions],
+    ) -> Run: ...
+
+    @overload
+    def run(
+        self,
+        model: str,
+        messages: Messages,
+        *,
+        output: type[T],
+        max_turns: int = MAX_TURNS,
+        timeout: float | None = None,
+        on_tool_error: OnToolError | None = None,
+        **options: Unpack[CompletionOptions],
+    ) -> Run[T]: ...
+
+    def run(
+        self,
+        model: str,
+        messages: Messages,
+        *,
+        output: type[Any] | None = None,
+        max_turns: int = MAX_TURNS,
+        timeout: float | None = None,
+        on_tool_error: OnToolError | None = None,
+        **options: Unpack[CompletionOptions],
+    ) -> Run[Any]:
+        """Turns of the model and of Python functions until it has answered: `tools=[get_weather]`.
+
+        Each turn is a stream. The functions that the model asks for run one after another, in the thread that reads;
+        what they return goes back to the model: text, blocks, v1.Media and paths as they are, all else as JSON. What
+        they raise goes back too, as "KeyError: 'Paris'", and so do arguments that don't fit their type hints, so the
+        model can mend its call. `on_tool_error(call, error)` gives other words for it, or ends the run by raising.
+
+        `output`, and the options of `complete`, hold for every turn, but a `tool_choice` that forces a call holds until
+        one was made. `timeout` is in seconds, for all turns and functions together. After `max_turns` turns the run
+        ends with TurnLimit. Tools that are no Python functions are the caller's: a run ends with the turn that asks for
+        them, and `run.pending` has the calls.
+
+        For example:
+            from dataclasses import dataclass
+
+            import trunkline
+
+            @dataclass
+            class Advice:
+                umbrella: bool
+                why: str
+
+            def get_weather(city: str) -> dict[str, float]:
+                '''The weather in a city, now.
+
+                :param city: Its name in English.
+                '''
+                return {"rain_mm": 2.5}
+
+            with trunkline.Client() as client:
+                question = "Do I need an umbrella in Paris?"
+                with client.run("fast", question, tools=[get_weather], output=Advice, timeout=60) as run:
+                    for piece in run.text:
+                        print(piece, end="", flush=True)
+                    advice = run.collect().output
+                print(advice.umbrella, run.usage.output_tokens, len(run.messages))
+        """
+        deadline = self._connection.start(timeout, None).deadline
+        loop = Loop(model, messages, options, max_turns=max_turns, on_tool_error=on_tool_error, deadline=deadline)
+        loop.asked, reader = asked(output, loop.asked, given=False)
+        return Run(loop, lambda request, seconds: self.stream(request=request, timeout=seconds), reader)
 
     def embed(
         self,
@@ -289,7 +442,15 @@ class Client:
         return TokenCount.of(self._unary(start, built, lambda channel: channel.completion.CountTokens))
 
     def models(self, *, timeout: float | None = None) -> list[v1.Model]:
-        """All models that this key may use, by name."""
+        """All models that this key may use, by name.
+
+        For example:
+            import trunkline
+
+            with trunkline.Client() as client:
+                for model in client.models():
+                    print(model.name, model.description)
+        """
         start = self._connection.start(timeout, None)
         models: list[v1.Model] = []
         page = v1.ListModelsRequest(page_size=MODELS_PER_PAGE)
@@ -336,14 +497,29 @@ class Client:
         return Outcome(self._unary(start, asked, lambda channel: channel.completion.GetOutcome))
 
     def health(self, service: str = "", *, timeout: float | None = HEALTH_TIMEOUT_S) -> str:
-        """How the gateway is: "SERVING", "NOT_SERVING" or "UNKNOWN". Raises NotFound for an unknown service."""
+        """How the gateway is: "SERVING", "NOT_SERVING" or "UNKNOWN". Raises NotFound for an unknown service.
+
+        For example:
+            import trunkline
+
+            with trunkline.Client() as client:
+                print(client.health(), client.health("trunkline.v1.Completion"))
+        """
         start = self._connection.start(timeout, None)
         asked = health_pb2.HealthCheckRequest(service=service)
         answer = self._unary(start, asked, lambda channel: channel.health.Check)
         return str(health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status))
 
     def close(self) -> None:
-        """Close all connections. Calls in progress fail with Cancelled."""
+        """Close all connections. Calls in progress fail with Cancelled.
+
+        For example:
+            import trunkline
+
+            client = trunkline.Client()
+            print(client.complete("fast", "Say hello.").text)
+            client.close()  # leaving a `with` does it too
+        """
         self._pool.close()
 
     def _lease(self, start: CallStart) -> Lease[_Channel]:

@@ -6,7 +6,7 @@ can't be understood raises TypeError or ValueError that names the place and what
 
 from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
-from typing import Any, Final, TypedDict
+from typing import Any, Final, TypedDict, get_origin
 
 from trunkline import v1
 from trunkline.conversation import Content, Messages, conversation
@@ -19,7 +19,8 @@ __all__ = ["CompletionOptions", "Content", "Messages", "build_request"]
 class CompletionOptions(TypedDict, total=False):
     """Options of `complete` and `stream`. What is left out, or None, is unset, which is not zero.
 
-    tools: functions as dicts {"name", "description", "parameters": a JSON Schema, "strict"}, or v1.Tool.
+    tools: Python functions (see trunkline.Function), v1.Tool, or dicts {"name", "description", "parameters": a JSON
+        Schema, "strict"}.
     tool_choice: "auto", "none", "required", the name of the tool that has to be called, or a v1.ToolChoice.
     response_format: "text", "json", or {"name", "schema": a JSON Schema, "description", "strict"}.
     temperature: 0 is the likeliest token always; providers take up to 1 or 2.
@@ -39,6 +40,13 @@ class CompletionOptions(TypedDict, total=False):
     routing: v1.RoutingPreferences, wishes for routing.
     timeouts: v1.CallTimeouts, limits for the first token and for silence.
     cache: v1.CacheConfig, hints for the provider's prompt cache.
+
+    For example:
+        import trunkline
+
+        options: trunkline.CompletionOptions = {"max_output_tokens": 200, "labels": {"team": "search"}}
+        with trunkline.Client() as client:
+            print(client.complete("fast", "Say hello.", **options).text)
     """
 
     tools: Iterable[ToolForm] | None
@@ -181,6 +189,8 @@ def _response_format(wanted: str | Mapping[str, Any] | v1.ResponseFormat) -> v1.
             return _schema_format(inner)
         case Mapping() if {"name", "schema"} <= wanted.keys():
             return _schema_format(wanted)
+        case _ if isinstance(wanted, type) or get_origin(wanted) is not None:
+            raise TypeError("response_format: to be answered with a value of a Python type, write output= instead")
         case _:
             raise ValueError('response_format: "text", "json", or a dict of name, schema, description and strict')
 

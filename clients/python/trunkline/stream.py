@@ -14,12 +14,12 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from typing import Any, Protocol, Self
+from typing import Any, Generic, Protocol, Self
 
 import grpc
 
 from trunkline import v1
-from trunkline.completion import Completion
+from trunkline.completion import Completion, Reader, T_co, settled
 from trunkline.errors import CLIENT_DOMAIN, BrokenStream, Cancelled, TrunklineError
 from trunkline.fold import Fold
 from trunkline.status import error_from_rpc
@@ -73,8 +73,9 @@ class _Intake:
         """The status came, and it was not OK."""
         return self.fail(error_from_rpc(call, self.request_id, begun=self._due > 0))
 
-    def completion(self) -> Completion:
-        return Completion(self._fold.response)
+    @property
+    def response(self) -> v1.CompleteResponse:
+        return self._fold.response
 
     @property
     def usage(self) -> v1.Usage | None:
@@ -110,15 +111,26 @@ class _AsyncCall(Protocol):
     def cancel(self) -> bool: ...
 
 
-class Stream:
+class Stream(Generic[T_co]):
     """A streamed answer: `with client.stream(...) as stream: for event in stream: ...`.
 
     The call starts on entering the `with`, or with the first event that is asked for. One thread reads; any thread
     may call `close`.
+
+    For example:
+        import trunkline
+
+        with trunkline.Client() as client, client.stream("fast", "Count to five.") as stream:
+            print(stream.request_id)
+            for event in stream:
+                if event.WhichOneof("kind") == "block_delta":
+                    print(event.block_delta.text, end="")
+            print(stream.usage)
     """
 
-    def __init__(self, request_id: str, start: Callable[[], _Call]) -> None:
+    def __init__(self, request_id: str, start: Callable[[], _Call], reader: Reader[T_co] | None = None) -> None:
         self._intake = _Intake(request_id)
+        self._reader = reader
         self._events = self._intake.events
         self._start = start
         self._call: _Call | None = None
@@ -135,17 +147,44 @@ class Stream:
 
     @property
     def text(self) -> Iterator[str]:
-        """The pieces of the answer's text, as they come."""
+        """The pieces of the answer's text, as they come.
+
+        For example:
+            import trunkline
+
+            with trunkline.Client() as client, client.stream("fast", "Count to five.") as stream:
+                for piece in stream.text:
+                    print(piece, end="", flush=True)
+        """
         return (piece for event in self if (piece := event.block_delta.text))
 
-    def collect(self) -> Completion:
-        """Read to the end, and give the whole answer. Raises what the stream fails with."""
+    def collect(self) -> Completion[T_co]:
+        """Read to the end, and give the whole answer. Raises what the stream fails with.
+
+        For example:
+            import trunkline
+
+            with trunkline.Client() as client, client.stream("fast", "Count to five.") as stream:
+                answer = stream.collect()
+                print(answer.text, answer.finish_reason, answer.usage.output_tokens)
+        """
         for _ in self:
             self._events.clear()
-        return self._intake.completion()
+        return settled(self._intake.response, self._reader)
 
     def close(self) -> None:
-        """Cancel the call if it has not ended. Closing twice changes nothing."""
+        """Cancel the call if it has not ended. Closing twice changes nothing.
+
+        For example:
+            import trunkline
+
+            with trunkline.Client() as client:
+                stream = client.stream("fast", "Count to a thousand.")
+                for piece in stream.text:
+                    print(piece)
+                    break
+                stream.close()  # leaving a `with` does it too
+        """
         self._intake.close()
         if self._call is not None:
             self._call.cancel()
@@ -204,15 +243,35 @@ class Stream:
         return f"Stream({self.request_id}, {self._intake.state})"
 
 
-class AsyncStream:
+class AsyncStream(Generic[T_co]):
     """A streamed answer: `async with client.stream(...) as stream: async for event in stream: ...`.
 
     The call starts on entering the `async with`, or with the first event that is asked for. One task reads;
     cancelling it cancels the call.
+
+    For example:
+        import asyncio
+
+        import trunkline
+
+
+        async def main() -> None:
+            async with trunkline.AsyncClient() as client, client.stream("fast", "Count to five.") as stream:
+                print(stream.request_id)
+                async for event in stream:
+                    if event.WhichOneof("kind") == "block_delta":
+                        print(event.block_delta.text, end="")
+                print(stream.usage)
+
+
+        asyncio.run(main())
     """
 
-    def __init__(self, request_id: str, start: Callable[[], Awaitable[_AsyncCall]]) -> None:
+    def __init__(
+        self, request_id: str, start: Callable[[], Awaitable[_AsyncCall]], reader: Reader[T_co] | None = None
+    ) -> None:
         self._intake = _Intake(request_id)
+        self._reader = reader
         self._events = self._intake.events
         self._start = start
         self._call: _AsyncCall | None = None
@@ -230,17 +289,65 @@ class AsyncStream:
 
     @property
     def text(self) -> AsyncIterator[str]:
-        """The pieces of the answer's text, as they come."""
+        """The pieces of the answer's text, as they come.
+
+        For example:
+            import asyncio
+
+            import trunkline
+
+
+            async def main() -> None:
+                async with trunkline.AsyncClient() as client, client.stream("fast", "Count to five.") as stream:
+                    async for piece in stream.text:
+                        print(piece, end="", flush=True)
+
+
+            asyncio.run(main())
+        """
         return (piece async for event in self if (piece := event.block_delta.text))
 
-    async def collect(self) -> Completion:
-        """Read to the end, and give the whole answer. Raises what the stream fails with."""
+    async def collect(self) -> Completion[T_co]:
+        """Read to the end, and give the whole answer. Raises what the stream fails with.
+
+        For example:
+            import asyncio
+
+            import trunkline
+
+
+            async def main() -> None:
+                async with trunkline.AsyncClient() as client, client.stream("fast", "Count to five.") as stream:
+                    answer = await stream.collect()
+                    print(answer.text, answer.finish_reason, answer.usage.output_tokens)
+
+
+            asyncio.run(main())
+        """
         async for _ in self:
             self._events.clear()
-        return self._intake.completion()
+        return settled(self._intake.response, self._reader)
 
     def close(self) -> None:
-        """Cancel the call if it has not ended. Closing twice changes nothing."""
+        """Cancel the call if it has not ended. Closing twice changes nothing.
+
+        For example:
+            import asyncio
+
+            import trunkline
+
+
+            async def main() -> None:
+                async with trunkline.AsyncClient() as client:
+                    stream = client.stream("fast", "Count to a thousand.")
+                    async for piece in stream.text:
+                        print(piece)
+                        break
+                    stream.close()  # leaving an `async with` does it too
+
+
+            asyncio.run(main())
+        """
         self._intake.close()
         if self._call is not None:
             self._call.cancel()

@@ -1,28 +1,55 @@
 """Builds the tools of a request, and the rules for calling them, from what people like to write."""
 
-from collections.abc import Iterable, Mapping
+import importlib
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from trunkline import v1
-from trunkline.notation import checked, checked_text, enum_value, json_bytes, unknown_keys
+from trunkline.notation import checked, checked_text, enum_value, json_bytes, placed, unknown_keys
 
-__all__ = ["ToolForm", "tool_choice", "tools"]
+__all__ = ["PythonTool", "ToolForm", "read_functions", "tool_choice", "tools"]
 
-ToolForm = v1.Tool | v1.FunctionTool | v1.ProviderTool | Mapping[str, Any]
-"""A tool: of the contract, or a function as a dict."""
+
+class PythonTool:
+    """A Python function as a tool: trunkline.Function, which is loaded with the first of them."""
+
+    __slots__ = ("tool",)
+
+    tool: v1.FunctionTool
+    """What the model is told of it."""
+
+
+ToolForm = v1.Tool | v1.FunctionTool | v1.ProviderTool | PythonTool | Callable[..., Any] | Mapping[str, Any]
+"""A tool: of the contract, a Python function, or a function as a dict."""
 
 _FUNCTION_KEYS: Final = frozenset({"name", "description", "parameters", "strict"})
 _TOOL_WORDS: Final = (
-    "a v1.Tool, a v1.FunctionTool, a v1.ProviderTool, or a dict of name, description, parameters, strict"
+    "a Python function, a v1.Tool, a v1.FunctionTool, a v1.ProviderTool, or a dict of name, description, parameters, "
+    "strict"
 )
 _MODES: Final = ("auto", "none", "required")
 
 
 def tools(given: Iterable[ToolForm]) -> list[v1.Tool]:
     """The tools. Raises TypeError or ValueError that names the place."""
+    return [_tool(tool, f"tools[{index}]") for index, tool in enumerate(read_functions(given))]
+
+
+def read_functions(given: Iterable[ToolForm]) -> list[ToolForm]:
+    """The same tools, with each Python function as a Function."""
     if isinstance(given, str | Mapping) or not isinstance(given, Iterable):
         raise TypeError(f"tools: a list of tools, not {type(given).__name__}")
-    return [_tool(tool, f"tools[{index}]") for index, tool in enumerate(given)]
+    return [_read(tool, f"tools[{index}]") for index, tool in enumerate(given)]
+
+
+def _read(tool: ToolForm, place: str) -> ToolForm:
+    if not callable(tool) or isinstance(tool, type):
+        return tool
+    # What reads functions is loaded with the first of them.
+    functions = importlib.import_module("trunkline.functions")
+    with placed(place):
+        function: PythonTool = functions.Function(tool)
+        return function
 
 
 def _tool(tool: ToolForm, place: str) -> v1.Tool:
@@ -33,8 +60,10 @@ def _tool(tool: ToolForm, place: str) -> v1.Tool:
             return v1.Tool(function=tool)
         case v1.ProviderTool():
             return v1.Tool(provider=tool)
-    checked(tool, Mapping, _TOOL_WORDS, place)
-    return v1.Tool(function=_function(_unwrapped(tool), place))
+        case PythonTool():
+            return v1.Tool(function=tool.tool)
+    described: Mapping[str, Any] = checked(tool, Mapping, _TOOL_WORDS, place)
+    return v1.Tool(function=_function(_unwrapped(described), place))
 
 
 def _unwrapped(tool: Mapping[str, Any]) -> Mapping[str, Any]:
