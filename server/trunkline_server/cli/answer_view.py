@@ -131,5 +131,5 @@ def after_turn(answer: "trunkline.Completion", clock: Clocked, *, chat_cost_nano
     first = "" if clock.first is None else f"first after {clock.first:.2f} s, "
     paid = "" if cost is None else f"; {dollars(cost)}"
     whole = "" if cost is None or chat_cost_nano_usd is None else f", chat {dollars(chat_cost_nano_usd)}"
-    who = visible(finished.served_model or finished.model).replace("\n", " ")
+    who = visible(finished.served_model or answer.response.started.served_model or finished.model).replace("\n", " ")
     return f"({who}: {tokens(answer.usage)}; {first}{clock.total:.2f} s in all{paid}{whole})"

@@ -8,15 +8,25 @@
 """
 
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from trunkline_server.cli.markdown_view import cells
 
-__all__ = ["Region", "reflows"]
+__all__ = ["Region", "reflows", "terminal_size"]
 
 _KEEP_LINES: Final = ("linux", "vt", "screen")
 """Beginnings of TERM where a narrower window cuts lines instead of wrapping them."""
+
+USUAL_SIZE: Final = os.terminal_size((80, 24))
+"""Of terminals that say they have no columns, as serial lines do."""
+
+
+def terminal_size() -> os.terminal_size:
+    """Of the terminal that stdout is."""
+    size = os.get_terminal_size(sys.stdout.fileno())
+    return os.terminal_size((size.columns or USUAL_SIZE.columns, size.lines or USUAL_SIZE.lines))
 
 
 def reflows(environ: Mapping[str, str]) -> bool:
@@ -42,6 +52,11 @@ class Region:
     def width(self) -> int:
         """Columns that rows may take: the last one stays free, where terminals differ in when they wrap."""
         return self._size().columns - 1
+
+    @property
+    def height(self) -> int:
+        """Rows of the terminal."""
+        return self._size().lines
 
     def draw(self, final: Sequence[str], growing: Sequence[str]) -> None:
         """Print rows that stay, and below them rows that may change."""

@@ -18,9 +18,10 @@ from threading import Event, Lock, Thread
 from time import monotonic
 from typing import Final
 
-from trunkline_server.cli.live_region import Region, reflows
+from trunkline_server.cli.live_region import Region, reflows, terminal_size
 from trunkline_server.cli.markdown_blocks import Block, Blocks
 from trunkline_server.cli.markdown_view import Painter
+from trunkline_server.cli.output import write_now
 from trunkline_server.cli.printable import visible
 
 __all__ = ["opened"]
@@ -33,8 +34,6 @@ MAX_THOUGHT: Final = 4 * 1024
 """Characters of a thought that are kept where only its last rows are shown, and of one line where all of it is."""
 SILENCE_S: Final = 1.0
 """Waiting that is worth a word."""
-USUAL_SIZE: Final = os.terminal_size((80, 24))
-"""Of terminals that say they have no columns, as serial lines do."""
 _ECHO_FLAGS: Final = 3
 """Where termios keeps the local flags."""
 
@@ -157,7 +156,7 @@ class _Screen:
 @contextmanager
 def opened(*, thoughts: bool) -> Iterator[_Screen]:
     """An answer on stdout, which is a terminal."""
-    region = Region(_write, _size, reflowing=reflows(os.environ))
+    region = Region(write_now, terminal_size, reflowing=reflows(os.environ))
     screen = _Screen(_Answer(region, thoughts=thoughts))
     with _quiet_keyboard():
         screen.start()
@@ -165,16 +164,6 @@ def opened(*, thoughts: bool) -> Iterator[_Screen]:
             yield screen
         finally:
             screen.end()
-
-
-def _size() -> os.terminal_size:
-    size = os.get_terminal_size(sys.stdout.fileno())
-    return os.terminal_size((size.columns or USUAL_SIZE.columns, size.lines or USUAL_SIZE.lines))
-
-
-def _write(text: str) -> None:
-    sys.stdout.write(text)
-    sys.stdout.flush()
 
 
 @contextmanager

@@ -35,6 +35,7 @@ __all__ = [
     "tokens",
     "usage_as_dict",
     "word",
+    "write_now",
     "write_text",
     "written",
 ]
@@ -197,7 +198,12 @@ def note(text: str) -> None:
 
 def write_text(piece: str) -> None:
     """A piece of a model's text on stdout, now."""
-    sys.stdout.write(visible(piece) if sys.stdout.isatty() else piece)
+    write_now(visible(piece) if sys.stdout.isatty() else piece)
+
+
+def write_now(text: str) -> None:
+    """Text on stdout as it is."""
+    sys.stdout.write(text)
     sys.stdout.flush()
 
 
