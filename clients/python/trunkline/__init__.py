@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from trunkline.outcome import Outcome
     from trunkline.run import AsyncRun, Run
     from trunkline.stream import AsyncStream, Stream
-    from trunkline.turns import Assistant, System, ToolOutput, User
+    from trunkline.turns import Assistant, MessageForm, System, ToolOutput, User
 
 __all__ = [
     "Aborted",
@@ -64,6 +64,7 @@ __all__ = [
     "InternalError",
     "InvalidOutput",
     "InvalidRequest",
+    "MessageForm",
     "NotFound",
     "Outcome",
     "PermissionDenied",
@@ -96,6 +97,7 @@ _HOMES: Final = {
     "Embeddings": "trunkline.embeddings",
     "Fold": "trunkline.fold",
     "Function": "trunkline.functions",
+    "MessageForm": "trunkline.turns",
     "Outcome": "trunkline.outcome",
     "Run": "trunkline.run",
     "Stream": "trunkline.stream",

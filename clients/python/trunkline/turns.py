@@ -7,11 +7,16 @@ from typing import Any, ClassVar, Protocol
 from trunkline import v1
 from trunkline.content import Content
 
-__all__ = ["Assistant", "MessageForm", "System", "ToolOutput", "Turn", "User"]
+__all__ = ["Assistant", "MessageForm", "OwnTurn", "System", "ToolOutput", "User"]
 
 
 @dataclass(frozen=True, slots=True)
-class System:
+class Turn:
+    """What the turns have in common, so that type checkers take a list of several kinds for a list of turns."""
+
+
+@dataclass(frozen=True, slots=True)
+class System(Turn):
     """What the model has to know and to heed before anybody speaks.
 
     For example:
@@ -26,7 +31,7 @@ class System:
 
 
 @dataclass(frozen=True, slots=True)
-class User:
+class User(Turn):
     """What a person says: text, files, pictures, or several of them in order.
 
     For example:
@@ -45,7 +50,7 @@ class User:
 
 
 @dataclass(frozen=True, slots=True)
-class Assistant:
+class Assistant(Turn):
     """What the model said, in words of the caller's own. An answer of the gateway is replayed as `answer.message`.
 
     For example:
@@ -63,7 +68,7 @@ class Assistant:
 
 
 @dataclass(frozen=True, slots=True)
-class ToolOutput:
+class ToolOutput(Turn):
     """What a tool gave back for a call of the model.
 
     For example:
@@ -85,11 +90,11 @@ class ToolOutput:
     """True if the tool failed, and the content says how."""
 
 
-class Turn(Protocol):
+class OwnTurn(Protocol):
     """A dataclass of the application's own with the fields of the dict form: role, content and the others."""
 
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
 
-MessageForm = v1.Message | Mapping[str, Any] | System | User | Assistant | ToolOutput | Turn
-"""One turn of a conversation, in all its forms."""
+MessageForm = v1.Message | Mapping[str, Any] | System | User | Assistant | ToolOutput | Turn | OwnTurn
+"""One turn of a conversation, in all its forms: the type of what a list of messages holds."""
