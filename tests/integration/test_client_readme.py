@@ -22,15 +22,24 @@ async def provider(monkeypatch, tmp_path):
 async def test_every_block_of_the_page_runs(provider):
     """All Python on the page runs in its order and prints what the gateway answers."""
     blocks = blocks_of(PAGE)
-    assert len(blocks) == 10
+    assert len(blocks) == 20
     printed = await run(*blocks)
+    assert printed.count('Take one: {"sky":"rain","city":"Paris"}') == 2
     assert 'Take one: {"sky": "rain", "city": "Paris"}' in printed
+    assert "\nParis France\n" in printed
+    assert "\nParis\n" in printed
     assert "MODEL_NOT_FOUND" in printed
     assert "DEADLINE_EXCEEDED" in printed
-    assert "\nParis\n" in printed
+    assert "\nSERVING Client(" in printed
     assert "['Hello there', 'Hello there', 'Hello there']" in printed
-    pictures = [each for each in provider.requests if "image_url" in each.body.decode()]
-    assert "data:image/png;base64," in pictures[0].body.decode()
+
+
+async def test_files_of_the_page_reach_the_provider(provider):
+    """The picture, the PDF and the text that the page names are in what the provider is asked."""
+    await run(*blocks_of(PAGE)[:6])
+    asked = "".join(each.body.decode() for each in provider.requests)
+    for part in ("data:image/png;base64,", "data:application/pdf;base64,", "All is well."):
+        assert part in asked
 
 
 @pytest.mark.parametrize("kind", [Client, AsyncClient])
