@@ -188,9 +188,10 @@ class Client:
     ) -> Completion[Any]:
         """The whole answer to `messages`, or to a `request` that holds all of it.
 
-        `messages` is the user's text, or a conversation: {"role": "user", "content": ...} and messages of the contract
-        such as `answer.message`. A content is text, a v1.Media or another block, or a list of them. `timeout` is in
-        seconds, for the whole call; `request_id` names it in the gateway's records, a new name is made without it.
+        `messages` is the user's text, or a conversation: trunkline.User(...) and its like, {"role": "user", "content":
+        ...}, and messages of the contract such as `answer.message`. A content is text, a pathlib.Path that stands for
+        its file, a v1.Media or another block, or a list of them. `timeout` is in seconds, for the whole call;
+        `request_id` names it in the gateway's records, a new name is made without it.
 
         Options (see trunkline.CompletionOptions): tools, tool_choice, response_format, temperature, top_p,
         top_k, min_p, frequency_penalty, presence_penalty, max_output_tokens, stop, seed, reasoning_effort, logprobs,

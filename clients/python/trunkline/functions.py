@@ -105,12 +105,32 @@ class Function(PythonTool):
 
     @property
     def is_coroutine(self) -> bool:
-        """Whether calling it gives something to await."""
+        """Whether calling it gives something to await.
+
+        For example:
+            import trunkline
+
+            async def get_weather(city: str) -> str:
+                '''The weather in a city, now.'''
+                return f"Rain in {city}."
+
+            print(trunkline.Function(get_weather).is_coroutine)
+        """
         inner = self.call.func if isinstance(self.call, partial) else self.call
         return inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(getattr(inner, "__call__", None))  # noqa: B004 - its type
 
     def arguments(self, raw: bytes) -> dict[str, Any]:
-        """Arguments as the model wrote them, as the function takes them. Raises WrongArguments."""
+        """Arguments as the model wrote them, as the function takes them. Raises WrongArguments.
+
+        For example:
+            import trunkline
+
+            def get_weather(city: str, days: int = 1) -> str:
+                '''The weather in a city.'''
+                return f"Rain in {city}, for {days} days."
+
+            print(get_weather(**trunkline.Function(get_weather).arguments(b'{"city": "Paris"}')))
+        """
         try:
             given = msgspec.json.decode(raw) if raw.strip() else {}
         except (msgspec.DecodeError, RecursionError):

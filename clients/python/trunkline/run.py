@@ -44,7 +44,20 @@ class _Told(Generic[T_co]):
 
     @property
     def messages(self) -> list[v1.Message]:
-        """The whole conversation so far, turns of the caller's included: what to go on with."""
+        """The whole conversation so far, turns of the caller's included: what to go on with.
+
+        For example:
+            import trunkline
+
+            def get_weather(city: str) -> str:
+                '''The weather in a city, now.'''
+                return f"Rain in {city}."
+
+            with trunkline.Client() as client:
+                with client.run("fast", "Do I need an umbrella in Paris?", tools=[get_weather]) as run:
+                    run.collect()
+                print(client.complete("fast", [*run.messages, trunkline.User("And tomorrow?")]).text)
+        """
         return list(self._loop.messages)
 
     @property
@@ -54,14 +67,33 @@ class _Told(Generic[T_co]):
 
     @property
     def usage(self) -> v1.Usage:
-        """What all turns used together, as far as they have told."""
+        """What all turns used together, as far as they have told.
+
+        For example:
+            import trunkline
+
+            with trunkline.Client() as client, client.run("fast", "Say hello.", tools=[]) as run:
+                run.collect()
+                print(run.usage.input_tokens, run.usage.output_tokens)
+        """
         told = [turn.usage for turn in self._loop.turns]
         running = None if self._stream is None else self._stream.usage
         return total(told if running is None else [*told, running])
 
     @property
     def pending(self) -> tuple[v1.ToolCall, ...]:
-        """Calls that the run ended with because their tools are no Python functions: the caller answers them."""
+        """Calls that the run ended with because their tools are no Python functions: the caller answers them.
+
+        For example:
+            import trunkline
+
+            weather = {"name": "get_weather", "parameters": {"type": "object"}}
+            with trunkline.Client() as client:
+                with client.run("fast", "Do I need an umbrella in Paris?", tools=[weather]) as run:
+                    run.collect()
+                results = [trunkline.ToolOutput(call, "Rain.") for call in run.pending]
+                print(client.complete("fast", [*run.messages, *results]).text)
+        """
         return self._loop.pending
 
     def _check(self) -> None:
@@ -141,13 +173,35 @@ class Run(_Told[T_co]):
 
         Raises what the run fails with, and InvalidOutput for an answer that is not of the type that was asked for. An
         answer whose `tool_calls` are the caller's is given as it is; see `pending`.
+
+        For example:
+            import trunkline
+
+            def get_weather(city: str) -> str:
+                '''The weather in a city, now.'''
+                return f"Rain in {city}."
+
+            with trunkline.Client() as client:
+                with client.run("fast", "Do I need an umbrella in Paris?", tools=[get_weather]) as run:
+                    print(run.collect().text)
         """
         for _ in self.steps:
             pass
         return self._whole()
 
     def close(self) -> None:
-        """Cancel the turn in progress, and start no other. Closing twice changes nothing."""
+        """Cancel the turn in progress, and start no other. Closing twice changes nothing.
+
+        For example:
+            import trunkline
+
+            with trunkline.Client() as client:
+                run = client.run("fast", "Count to a thousand.", tools=[])
+                for piece in run.text:
+                    print(piece)
+                    break
+                run.close()  # leaving a `with` does it too
+        """
         self._close()
 
     def __iter__(self) -> Iterator[v1.StreamEvent]:
@@ -233,7 +287,29 @@ class AsyncRun(_Told[T_co]):
 
     @property
     def steps(self) -> AsyncIterator[Step]:
-        """All that happens, as it happens: events, v1.ToolCall before functions run, v1.ToolResult as each ends."""
+        """All that happens, as it happens: events, v1.ToolCall before functions run, v1.ToolResult as each ends.
+
+        For example:
+            import asyncio
+
+            import trunkline
+
+
+            async def get_weather(city: str) -> str:
+                '''The weather in a city, now.'''
+                return f"Rain in {city}."
+
+
+            async def main() -> None:
+                async with trunkline.AsyncClient() as client:
+                    async with client.run("fast", "Do I need an umbrella in Paris?", tools=[get_weather]) as run:
+                        async for step in run.steps:
+                            if isinstance(step, trunkline.v1.ToolCall):
+                                print("->", step.name)
+
+
+            asyncio.run(main())
+        """
         return self._stepped()
 
     @property
@@ -246,13 +322,50 @@ class AsyncRun(_Told[T_co]):
 
         Raises what the run fails with, and InvalidOutput for an answer that is not of the type that was asked for. An
         answer whose `tool_calls` are the caller's is given as it is; see `pending`.
+
+        For example:
+            import asyncio
+
+            import trunkline
+
+
+            async def get_weather(city: str) -> str:
+                '''The weather in a city, now.'''
+                return f"Rain in {city}."
+
+
+            async def main() -> None:
+                async with trunkline.AsyncClient() as client:
+                    async with client.run("fast", "Do I need an umbrella in Paris?", tools=[get_weather]) as run:
+                        print((await run.collect()).text)
+
+
+            asyncio.run(main())
         """
         async for _ in self.steps:
             pass
         return self._whole()
 
     async def close(self) -> None:
-        """Cancel the turn in progress and its functions, and start no other. Closing twice changes nothing."""
+        """Cancel the turn in progress and its functions, and start no other. Closing twice changes nothing.
+
+        For example:
+            import asyncio
+
+            import trunkline
+
+
+            async def main() -> None:
+                async with trunkline.AsyncClient() as client:
+                    run = client.run("fast", "Count to a thousand.", tools=[])
+                    async for piece in run.text:
+                        print(piece)
+                        break
+                    await run.close()  # leaving an `async with` does it too
+
+
+            asyncio.run(main())
+        """
         self._close()
         for task in self._tasks:
             task.cancel()
