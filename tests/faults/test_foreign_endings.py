@@ -130,7 +130,7 @@ async def test_metadata_far_above_the_bound(wire):
     else:
         code, message = bare(ending)
         assert code == "8"
-        assert message.startswith("received metadata size exceeds hard limit")
+        assert message.startswith("received metadata size exceeds")
     assert await served(wire, 3)
 
 
@@ -275,6 +275,26 @@ async def test_a_connection_of_age_whose_calls_outlast_the_grace(provider):
             assert bare(await wire.ending(1)) == ("14", "max connection age")
             assert await wire.goaway() == (NO_ERROR, b"max_age")
         await asyncio.wait_for(gateway.app.calls.all_ended(), 2)
+
+
+FORBIDDEN = {
+    "no frame at all": b"\xff" * 100,
+    "a window that grows by nothing": window(0, 0).serialize(),
+    "a frame above the size of frames": DataFrame(1, data=bytes(20_000)).serialize(),
+    "a ping of four bytes": b"\0\0\4\6\0\0\0\0\0abcd",
+}
+
+
+@pytest.mark.parametrize("said", FORBIDDEN.values(), ids=FORBIDDEN)
+async def test_what_http_2_forbids(gateway, wire, said):
+    """The connection is closed, its calls end, and nobody else notices."""
+    wire.head(1)
+    wire.raw(said)
+    ending = await wire.ending(1)
+    assert ending.get("grpc-status") in {None, "14"} or reason(ending) == "MALFORMED_MESSAGE"
+    await asyncio.wait_for(wire.closed.wait(), 5)
+    await asyncio.wait_for(gateway.app.calls.all_ended(), 2)
+    assert await served_elsewhere(gateway)
 
 
 @pytest.mark.parametrize("said", [b"", b"PRI * HT", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"], ids=["", "half", "preface"])

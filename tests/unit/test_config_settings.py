@@ -135,3 +135,17 @@ def test_unknown_variables() -> None:
         ("TRUNKLINE_TARGT", "Did you mean 'TRUNKLINE_TARGET'?"),
         ("TRUNKLINE_WORKRES", "Did you mean 'TRUNKLINE_WORKERS'?"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("TRUNKLINE_MAX_CALLS_PER_CONNECTION", "250", "below TRUNKLINE_MAX_CONCURRENT_STREAMS (250)"),
+        ("TRUNKLINE_MAX_HELD_REQUEST_BYTES", "1048576", "at least TRUNKLINE_MAX_RECEIVE_MESSAGE_BYTES (33554432)"),
+    ],
+)
+def test_bounds_agree_with_each_other(name: str, value: str, says: str) -> None:
+    """A bound that another makes useless is refused, by both names."""
+    (problem,) = problems_of(**{name: value})
+    assert name in problem
+    assert says in problem

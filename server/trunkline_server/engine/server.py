@@ -50,8 +50,10 @@ class TransportLimits:
             ("grpc.max_allowed_incoming_connections", self.max_connections),
             ("grpc.max_receive_message_length", self.max_receive_message_bytes),
             ("grpc.max_send_message_length", -1),
-            ("grpc.max_metadata_size", self.max_metadata_bytes),
-            ("grpc.absolute_max_metadata_size", 2 * self.max_metadata_bytes),
+            # Above the gateway's own bound, since refusals here carry no details: by chance from the first, always
+            # from the second.
+            ("grpc.max_metadata_size", 2 * self.max_metadata_bytes),
+            ("grpc.absolute_max_metadata_size", 4 * self.max_metadata_bytes),
             ("grpc.server_handshake_timeout_ms", _ms(self.handshake_timeout_s)),
             ("grpc.max_connection_age_ms", _ms(self.max_connection_age_s)),
             ("grpc.max_connection_age_grace_ms", _ms(self.max_connection_age_grace_s)),
