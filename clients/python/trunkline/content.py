@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from trunkline import v1
 from trunkline.media import file_block, openai_audio, openai_file, openai_picture
-from trunkline.notation import checked, checked_text, placed, unknown_keys
+from trunkline.notation import checked, checked_text, unknown_keys
 
 __all__ = ["Content", "Part", "blocks"]
 
@@ -76,8 +76,10 @@ def _block(part: Any, place: str) -> v1.Block:
 
 
 def _text(text: str, place: str) -> v1.Block:
-    with placed(place):
+    try:
         text.encode()
+    except UnicodeEncodeError as wrong:
+        raise ValueError(f"{place}: text that is no Unicode at character {wrong.start}") from None
     return v1.Block(text=v1.Text(text=text))
 
 

@@ -27,6 +27,7 @@ _KEYS: Final = {
     v1.ROLE_TOOL: _MESSAGE_KEYS | {"tool_call_id", "is_error"},
 }
 _WORDS: Final = "a dict, trunkline.User(...) and its like, or a v1.Message, such as answer.message"
+_BY_WORD: Final = {name.removeprefix("ROLE_").lower(): role for name, role in v1.Role.items() if role}
 _ROLES: Final[Mapping[type, str]] = {System: "system", User: "user", Assistant: "assistant"}
 
 
@@ -73,6 +74,8 @@ def _members(turn: Any, place: str) -> Mapping[str, Any]:
 
 
 def _role(word: Any, place: str) -> "v1.Role.ValueType":
+    if isinstance(word, str) and word in _BY_WORD:
+        return _BY_WORD[word]
     if word and not isinstance(word, str) and word in v1.Role.values():
         return word  # type: ignore[no-any-return] # v1.ROLE_USER and its like
     return enum_value(v1.Role, "ROLE_", word, place)  # type: ignore[no-any-return]
