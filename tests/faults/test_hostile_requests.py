@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2, status_pb2
+from grpc_health.v1.health_pb2 import HealthCheckRequest
 
 from tests.fakes import provider as fake
 from tests.http2 import RawClient, Stream
@@ -18,6 +19,7 @@ COMPLETE = "/trunkline.v1.Completion/Complete"
 COUNT = "/trunkline.v1.Completion/CountTokens"
 EMBED = "/trunkline.v1.Embedding/Embed"
 LIST = "/trunkline.v1.Models/ListModels"
+HEALTH = "/grpc.health.v1.Health"
 GET = "/trunkline.v1.Models/GetModel"
 TRAILERS_BYTES = 8 * 1024
 """What peers take by default."""
@@ -160,6 +162,8 @@ async def test_the_field_is_named_and_nothing_is_sent(provider, gateway, fields,
         (GET, v1.GetModelRequest(), "name"),
         (GET, v1.GetModelRequest(name="n" * 257), "name"),
         (GET, v1.GetModelRequest(name="\x1b]0;x\x07"), "name"),
+        (f"{HEALTH}/Check", HealthCheckRequest(service="s" * 257), "service"),
+        (f"{HEALTH}/Watch", HealthCheckRequest(service="s" * 257), "service"),
         (EMBED, v1.EmbedRequest(model="m", inputs=[v1.EmbedInput()]), "inputs[0].blocks"),
         (EMBED, v1.EmbedRequest(model="m", inputs=[v1.EmbedInput(blocks=[text()] * 65)]), "inputs[0].blocks"),
         (EMBED, v1.EmbedRequest(model="m", inputs=[v1.EmbedInput(blocks=[text()])], dimensions=-1), "dimensions"),

@@ -370,9 +370,9 @@ def test_cost_is_linear() -> None:
         request = v1.CompleteRequest(model="m", messages=[turn(v1.ROLE_USER, text())] * messages)
         took = []
         for _ in range(5):
-            start = time.perf_counter()
+            start = time.thread_time()
             validate(request)
-            took.append(time.perf_counter() - start)
+            took.append(time.thread_time() - start)
         return min(took)
 
     assert seconds(4096) < 8 * seconds(1024)

@@ -17,7 +17,7 @@ from typing import Final
 from grpc_health.v1 import health_pb2
 
 from trunkline_server.core.call import Call
-from trunkline_server.core.errors import HealthServiceUnknown
+from trunkline_server.core.errors import FieldViolation, HealthServiceUnknown, InvalidRequest
 from trunkline_server.core.places import Places
 from trunkline_server.engine.method import Method, StreamMethod, UnaryMethod
 
@@ -25,6 +25,9 @@ SERVICE: Final = "grpc.health.v1.Health"
 MAX_WATCHES: Final = 1000
 MAX_WATCHES_PER_CONNECTION: Final = 16
 """A client's balancer has one per connection and service; a few channels may share a connection."""
+
+MAX_NAME_BYTES: Final = 256
+"""A watch keeps its request for as long as it is open."""
 
 _Response = health_pb2.HealthCheckResponse
 
@@ -53,7 +56,8 @@ class Health:
         self._wake()
 
     async def check(self, request: health_pb2.HealthCheckRequest) -> health_pb2.HealthCheckResponse:
-        """The state now. Raises HealthServiceUnknown."""
+        """The state now. Raises HealthServiceUnknown, or InvalidRequest for a name that is too long."""
+        _check_name(request.service)
         if request.service not in self._states:
             raise HealthServiceUnknown("no such service here; the empty name asks for the whole server")
         return _Response(status=self._status(request.service))
@@ -61,7 +65,8 @@ class Health:
     async def watch(
         self, request: health_pb2.HealthCheckRequest, peer: str = ""
     ) -> AsyncGenerator[health_pb2.HealthCheckResponse, None]:
-        """The state now, and each later one. Raises Overloaded."""
+        """The state now, and each later one. Raises Overloaded, or InvalidRequest as `check` does."""
+        _check_name(request.service)
         told = None
         with self._places.one(peer), self._watching() as changed:
             while not self._ended:
@@ -92,6 +97,13 @@ class Health:
     def _wake(self) -> None:
         for changed in self._watchers:
             changed.set()
+
+
+def _check_name(service: str) -> None:
+    if len(service.encode()) > MAX_NAME_BYTES:
+        raise InvalidRequest(
+            FieldViolation(field="service", description=f"longer than {MAX_NAME_BYTES} bytes; shorten it")
+        )
 
 
 def health_methods(health: Health) -> tuple[Method, ...]:
