@@ -48,7 +48,8 @@ class Output(Generic[T]):
 
     def read(self, completion: Completion[Any]) -> T:
         """The value that the answer is. Raises InvalidOutput."""
-        if completion.finish_reason in _REFUSED:
+        refused = any(block.text.is_refusal for block in completion.message.blocks)
+        if refused or completion.finish_reason in _REFUSED:
             told = completion.response.finished.native_finish_reason
             raise _invalid(completion, "REFUSED", f"the model or its provider declined to answer ({told or 'refusal'})")
         if completion.tool_calls and not completion.text:
