@@ -79,6 +79,8 @@ _OPTIONS: Final[tuple[tuple[str, str | int], ...]] = (
     # The gateway takes a ping every 10 s; a dead connection is noticed within 40 s while calls are on it.
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
+    # A keepalive's ping has this timeout too; without it gRPC would wait a minute.
+    ("grpc.http2.ping_timeout_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 0),
     # A stream sends nothing after its request; gRPC would space further pings by a minute and more.
     ("grpc.http2.max_pings_without_data", 0),
