@@ -40,7 +40,8 @@ class Intake:
         """What `read` gives, in time. Raises DeadlineExceeded and Overloaded."""
         arrival = _Arrival(self._slow, peer)
         try:
-            async with asyncio.timeout(RECEIVE_S) as limit:
+            async with asyncio.timeout(None) as limit:
+                # One timer for both limits: most requests are whole before either, and timers cost more than counts.
                 timer = asyncio.get_running_loop().call_later(SLOW_AFTER_S, arrival.late, limit)
                 try:
                     return await read()
@@ -83,13 +84,15 @@ class _Arrival:
         self.refusal: Overloaded | None = None
 
     def late(self, limit: asyncio.Timeout) -> None:
-        """It is not quick: take a place, or end the wait."""
+        """It is not quick: take a place and wait on, or end the wait."""
+        now = asyncio.get_running_loop().time()
         self.refusal = self._places.full(self._peer)
         if self.refusal is None:
             self._places.take(self._peer)
             self._taken = True
+            limit.reschedule(now + RECEIVE_S - SLOW_AFTER_S)
         else:
-            limit.reschedule(0.0)
+            limit.reschedule(now)
 
     def end(self) -> None:
         """It is whole, or given up."""
