@@ -38,10 +38,17 @@ test: setup $(OTHERS) ## Pass all tests (ARGS="-k name" for some)
 	$(BIN)/python -m pytest $(ARGS)
 
 .PHONY: bench
-bench: setup ## Measure the upstream client, the dialects and credentials (CPU, ratios in one run)
+bench: setup ## Measure the upstream client, the dialects, credentials and the Python client (CPU, ratios in one run)
 	$(BIN)/python -m tests.bench.upstream
 	$(BIN)/python -m tests.bench.dialect
 	$(BIN)/python -m tests.bench.credentials
+	$(BIN)/python -m tests.bench.client
+
+CLIENT_CALLS ?= 100000
+
+.PHONY: prove-clients
+prove-clients: setup ## Make CLIENT_CALLS calls (100000) through each Python client, and look for what stays behind
+	CLIENT_CALLS=$(CLIENT_CALLS) $(BIN)/python -m pytest tests/integration/test_many_callers.py
 
 FUZZ_SECONDS ?= 3600
 
