@@ -305,9 +305,9 @@ def _model(name: str, features: list[Any], known: v1.Capabilities | None) -> v1.
 
 
 @contextlib.contextmanager
-def running_gateway() -> Iterator[Gateway]:
+def running_gateway(credentials: grpc.ServerCredentials | None = None) -> Iterator[Gateway]:
     """A gateway in a thread of its own."""
-    gateway, ready = Gateway(), threading.Event()
+    gateway, ready = Gateway(credentials), threading.Event()
     stop: asyncio.Event | None = None
     loop: asyncio.AbstractEventLoop | None = None
 
