@@ -116,7 +116,8 @@ def __getattr__(name: str) -> Any:
         globals()[name] = value
         return value
     if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        missing = importlib.import_module("trunkline.elsewhere").missing_from_package
+        raise AttributeError(missing(name), name=name)
     if name == "v1":
         return importlib.import_module("trunkline.v1")
     value = getattr(importlib.import_module(_HOMES.get(name, "trunkline.errors")), name)

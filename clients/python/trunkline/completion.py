@@ -4,6 +4,7 @@ import importlib
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from trunkline import v1
+from trunkline.signpost import Signposted
 
 __all__ = ["Completion", "Reader", "T_co", "asked", "settled"]
 
@@ -28,7 +29,7 @@ class Reader(Protocol[T_co]):
         """The value. Raises InvalidOutput."""
 
 
-class Completion(Generic[T_co]):
+class Completion(Signposted, Generic[T_co]):
     """An answer: the message of the contract in `response`, and what is wanted most often beside it.
 
     `Completion[Place]` is the answer to a call with `output=Place`; a call without it gives a plain `Completion`.

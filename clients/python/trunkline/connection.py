@@ -19,10 +19,12 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Final
 
 import grpc
 
+from trunkline.notation import checked
 from trunkline.request_id import checked_request_id
 from trunkline.tls import Tls, TlsFiles, resolve_tls
 from trunkline.tracing import trace_metadata
@@ -179,6 +181,7 @@ def _checked_target(target: str) -> str:
 
 
 def _checked_timeout(seconds: float) -> float:
+    checked(seconds, Real, "seconds", "timeout")
     if not 0 < seconds < float("inf"):
         raise ValueError(f"timeout: seconds above 0, not {seconds}; every call has a deadline")
     return seconds

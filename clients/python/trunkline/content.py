@@ -86,7 +86,7 @@ def _text(text: str, place: str) -> v1.Block:
 def _openai_part(part: Mapping[str, Any], place: str) -> v1.Block:
     kind = part.get("type")
     if kind not in ("text", "refusal", "image_url", "input_audio", "file"):
-        raise ValueError(f"{place}: {_WORDS}")
+        raise ValueError(f"{place}: {_WORDS}, not one of type {kind!r}")
     unknown_keys(part, frozenset({"type", kind}), place)
     inner, place = part.get(kind), f"{place}.{kind}"
     match kind:

@@ -15,6 +15,7 @@ from trunkline import v1
 from trunkline.conversation import Content, blocks
 from trunkline.errors import BrokenStream
 from trunkline.notation import checked, checked_text, enum_value, json_bytes, placed
+from trunkline.signpost import Signposted, unknown_options
 
 __all__ = ["EmbedOptions", "Embeddings", "Inputs", "Vector", "embed_request"]
 
@@ -62,12 +63,12 @@ def embed_request(
         if model is not None or inputs is not None or options:
             raise TypeError("request: give it alone; it holds the model, the inputs and the options")
         return request
+    if unknown := options.keys() - EmbedOptions.__annotations__.keys():
+        raise unknown_options(unknown, EmbedOptions.__annotations__)
     if model is None or inputs is None:
         raise TypeError("model and inputs: both are needed where no request is given")
-    unknown = sorted(options.keys() - EmbedOptions.__annotations__.keys())
-    if unknown:
-        raise TypeError(f"unknown options: {', '.join(unknown)}")
-    built = v1.EmbedRequest(model=checked_text(model, "model"), inputs=_inputs(inputs))
+    name_of_model = checked(model, str, "text, and the inputs after it", "model")
+    built = v1.EmbedRequest(model=name_of_model, inputs=_inputs(inputs))
     for name, value in options.items():
         if value is not None:
             with placed(name):
@@ -139,7 +140,7 @@ def _vector(vector: v1.EmbeddingVector) -> Vector:
     return numbers
 
 
-class Embeddings:
+class Embeddings(Signposted):
     """Vectors in the order of the inputs: `response` is the message of the contract.
 
     For example:

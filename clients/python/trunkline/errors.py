@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from trunkline import v1
+from trunkline.signpost import Signposted
 
 if TYPE_CHECKING:
     from trunkline.completion import Completion
@@ -71,7 +72,7 @@ class FieldViolation:
     description: str
 
 
-class TrunklineError(Exception):
+class TrunklineError(Signposted, Exception):
     """A call failed. `str()` is the gateway's message, which says what was wrong and how to mend it.
 
     For example:

@@ -11,6 +11,7 @@ from typing import Any, Final, TypedDict, get_origin
 from trunkline import v1
 from trunkline.conversation import Content, Messages, conversation
 from trunkline.notation import checked, checked_text, enum_value, json_bytes, placed, unknown_keys
+from trunkline.signpost import unknown_options
 from trunkline.tools import ToolForm, tool_choice, tools
 
 __all__ = ["CompletionOptions", "Content", "Messages", "build_request"]
@@ -88,16 +89,6 @@ _KINDS: Final[Mapping[str, tuple[type, str]]] = {
 }
 """What these options have to be, and the words for it. The others have forms that are checked where they are read."""
 _FORMAT_KEYS: Final = frozenset({"name", "schema", "description", "strict"})
-_OTHER_NAMES: Final = {
-    "max_tokens": "max_output_tokens",
-    "max_completion_tokens": "max_output_tokens",
-    "functions": "tools",
-    "function_call": "tool_choice",
-    "top_logprobs": "logprobs",
-    "metadata": "labels",
-    "extra_body": "provider_options",
-}
-"""Names of options elsewhere -> ours."""
 
 
 def build_request(
@@ -108,23 +99,18 @@ def build_request(
         if model is not None or messages is not None or options:
             raise TypeError("request: give it alone; it holds the model, the messages and the options")
         return request
+    if unknown := options.keys() - CompletionOptions.__annotations__.keys():
+        raise unknown_options(unknown, CompletionOptions.__annotations__)
     if model is None or messages is None:
         raise TypeError("model and messages: both are needed where no request is given")
-    _check_names(options)
-    built = v1.CompleteRequest(model=checked_text(model, "model"), messages=conversation(messages))
+    name_of_model = checked(model, str, "text, and the messages after it", "model")
+    built = v1.CompleteRequest(model=name_of_model, messages=conversation(messages))
     given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     for name in CompletionOptions.__annotations__:  # the tools come before the choice among them
         if name in given:
             with placed(name):
                 _apply(built, name, given[name])
     return built
-
-
-def _check_names(options: CompletionOptions) -> None:
-    unknown = sorted(options.keys() - CompletionOptions.__annotations__.keys())
-    if unknown:
-        ours = [f"{name} (here {_OTHER_NAMES[name]})" if name in _OTHER_NAMES else name for name in unknown]
-        raise TypeError(f"unknown options: {', '.join(ours)}")
 
 
 def _apply(request: v1.CompleteRequest, name: str, value: Any) -> None:
@@ -192,7 +178,10 @@ def _response_format(wanted: str | Mapping[str, Any] | v1.ResponseFormat) -> v1.
         case _ if isinstance(wanted, type) or get_origin(wanted) is not None:
             raise TypeError("response_format: to be answered with a value of a Python type, write output= instead")
         case _:
-            raise ValueError('response_format: "text", "json", or a dict of name, schema, description and strict')
+            raise ValueError(
+                'response_format: "text", "json", or {"name": "...", "schema": a JSON Schema}, with "description" and '
+                '"strict" where wanted; for a value of a Python type write output= instead'
+            )
 
 
 def _schema_format(wanted: Mapping[str, Any]) -> v1.ResponseFormat:
