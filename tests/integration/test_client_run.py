@@ -2,7 +2,6 @@
 
 import asyncio
 import contextvars
-import json
 import subprocess
 import sys
 import threading
@@ -12,6 +11,7 @@ import pytest
 
 import trunkline
 from tests.fakes import gateway as fake
+from tests.turns import play, results, told, turn
 from trunkline import v1
 
 
@@ -19,43 +19,6 @@ from trunkline import v1
 class Place:
     city: str
     population: int
-
-
-def turn(text="", calls=(), reason=None):
-    """The events of one turn: text, then calls as (id, name, arguments)."""
-    events = fake.events(text)
-    for index, (number, name, arguments) in enumerate(calls, start=1):
-        header = v1.Block(tool_call=v1.ToolCall(id=number, name=name))
-        raw = arguments if isinstance(arguments, bytes) else json.dumps(arguments).encode()
-        events[-1:-1] = [
-            v1.StreamEvent(block_start=v1.BlockStart(index=index, header=header)),
-            v1.StreamEvent(block_delta=v1.BlockDelta(index=index, arguments_json=raw)),
-            v1.StreamEvent(block_stop=v1.BlockStop(index=index, arguments_valid=True)),
-        ]
-    given = v1.FINISH_REASON_TOOL_CALLS if calls else v1.FINISH_REASON_STOP
-    events[-1].finished.finish_reason = given if reason is None else reason
-    return fake.messages(events, 100)
-
-
-def play(gateway, *turns):
-    """Answer call after call with these turns; the last again and again."""
-    waiting = list(turns)
-
-    async def stream(request, context):
-        for message in waiting.pop(0) if len(waiting) > 1 else waiting[0]:
-            yield message
-
-    gateway.on_stream = stream
-
-
-def results(request):
-    return [
-        block.tool_result for message in request.messages for block in message.blocks if block.HasField("tool_result")
-    ]
-
-
-def told(result):
-    return "".join(block.text.text for block in result.blocks)
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@
    conversation can go on from wherever a run ended.
 2. A tool that fails does not end the run: the model is told what was wrong, in at most 2,000 characters. So it is with
    arguments that don't fit, and with names that nobody gave.
-3. Tools that are no Python functions are the caller's to run: the run ends with the turn that asks for them.
+3. The texts of one result have at most 1 Mi characters together; what is beyond is cut, and the model is told so.
+4. Tools that are no Python functions are the caller's to run: the run ends with the turn that asks for them.
 """
 
-import importlib
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -16,11 +16,15 @@ from trunkline import v1
 from trunkline.completion import Completion
 from trunkline.content import Content, blocks
 from trunkline.errors import DeadlineExceeded, TurnLimit
+from trunkline.late import Late
 from trunkline.messages import CompletionOptions, Messages, build_request
+from trunkline.notation import checked_text
 from trunkline.tools import PythonTool, ToolForm, read_functions
 
 if TYPE_CHECKING:
-    from trunkline.functions import Function
+    from trunkline.functions import Function, content_of
+else:  # loaded with the first function
+    content_of = Late("trunkline.functions:content_of")
 
 __all__ = ["MAX_TURNS", "Loop", "OnToolError"]
 
@@ -28,6 +32,8 @@ MAX_TURNS: Final = 10
 """Turns of a run, where the caller does not say otherwise."""
 MOST_TOLD: Final = 2_000
 """Characters of a failure that the model is told."""
+MOST_RETURNED: Final = 1024 * 1024
+"""Characters of a result that the model is told."""
 
 OnToolError = Callable[[v1.ToolCall, Exception], str]
 """Told of a tool's failure; gives what the model is told of it. What it raises ends the run."""
@@ -117,20 +123,19 @@ class Loop:
         """The function with its arguments, or what to tell the model where there are none."""
         function = self.functions.get(call.name)
         if function is None:
-            return _result(call, f"there is no tool {call.name}; there are {', '.join(self.functions)}", is_error=True)
+            return _failure(call, f"there is no tool {call.name}; there are {', '.join(self.functions) or 'none'}")
         try:
             return function, function.arguments(call.arguments_json)
         except ValueError as wrong:
-            return _result(call, f"wrong arguments: {wrong}"[:MOST_TOLD], is_error=True)
+            return _failure(call, f"wrong arguments: {wrong}")
 
     def returned(self, call: v1.ToolCall, value: Any) -> v1.ToolResult:
         """What a function gave back, for the model. Raises TypeError or ValueError for what can't be told."""
-        content: Content = importlib.import_module("trunkline.functions").content_of(value)
-        return _result(call, content)
+        return _result(call, content_of(value))
 
     def failed(self, call: v1.ToolCall, failure: Exception) -> v1.ToolResult:
-        """What a function raised, for the model."""
-        return _result(call, self._on_tool_error(call, failure)[:MOST_TOLD], is_error=True)
+        """What a function raised, for the model. What `on_tool_error` raises ends the run."""
+        return _failure(call, checked_text(self._on_tool_error(call, failure), "on_tool_error"))
 
     def _is_callers(self, name: str) -> bool:
         if name in self.functions:
@@ -160,6 +165,27 @@ def _by_name(tools: list[ToolForm]) -> "dict[str, Function]":
     return functions
 
 
-def _result(call: v1.ToolCall, content: Content, *, is_error: bool = False) -> v1.ToolResult:
-    told = blocks(content, f"the result of {call.name}")
-    return v1.ToolResult(tool_call_id=call.id, name=call.name, blocks=told, is_error=is_error)
+def _failure(call: v1.ToolCall, text: str) -> v1.ToolResult:
+    """What went wrong. The name of a file may hold what is no Unicode, and would end the run."""
+    told = text[:MOST_TOLD].encode(errors="backslashreplace").decode()
+    result = _result(call, told)
+    result.is_error = True
+    return result
+
+
+def _result(call: v1.ToolCall, content: Content) -> v1.ToolResult:
+    told = _bounded(blocks(content, f"the result of {call.name}"))
+    return v1.ToolResult(tool_call_id=call.id, name=call.name, blocks=told)
+
+
+def _bounded(given: Sequence[v1.Block]) -> list[v1.Block]:
+    """The same blocks, with texts of no more than the bound. A text that begins beyond it is a note alone."""
+    told, room = [], MOST_RETURNED
+    for block in given:
+        length = len(block.text.text)
+        if length > room:
+            note = f"\n[cut: {length - room:,} of {length:,} characters are left out here; ask for less]"
+            block = v1.Block(text=v1.Text(text=block.text.text[:room] + note))  # noqa: PLW2901 - the caller's stays
+        room -= min(length, room)
+        told.append(block)
+    return told

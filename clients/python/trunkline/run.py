@@ -33,6 +33,14 @@ def _text_of(step: Step) -> str:
     return step.block_delta.text if isinstance(step, v1.StreamEvent) else ""
 
 
+def _called(function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+    """Calls a function in a thread. A StopIteration would never come out of it: futures don't carry it."""
+    try:
+        return function(**arguments)
+    except StopIteration as failure:
+        raise RuntimeError(f"StopIteration: {failure}") from failure
+
+
 class _Told(Generic[T_co]):
     """What both kinds of run tell."""
 
@@ -218,9 +226,9 @@ class Run(_Told[T_co]):
 
     def _walked(self) -> Generator[Step]:
         while not self._loop.ended:
-            with self._open(self._loop.request(), self._loop.remaining()) as self._stream:
-                yield from self._stream
-                answer = self._stream.collect()
+            with self._opened() as stream:
+                yield from stream
+                answer = stream.collect()
             self._stream = None
             results = []
             for call in self._loop.take(answer):
@@ -229,6 +237,12 @@ class Run(_Told[T_co]):
                 results.append(self._answered(call))
                 yield results[-1]
             self._loop.settle(results)
+
+    def _opened(self) -> Stream[Any]:
+        """The stream of the next turn. It is known before it starts, so that `close` reaches it from then on."""
+        stream = self._stream = self._open(self._loop.request(), self._loop.remaining())
+        self._check()
+        return stream
 
     def _answered(self, call: v1.ToolCall) -> v1.ToolResult:
         prepared = self._loop.prepared(call)
@@ -390,10 +404,12 @@ class AsyncRun(_Told[T_co]):
 
     async def _walked(self) -> AsyncGenerator[Step]:
         while not self._loop.ended:
-            async with self._open(self._loop.request(), self._loop.remaining()) as self._stream:
-                async for event in self._stream:
+            # It is known before it starts, so that `close` reaches it from then on.
+            self._stream = self._open(self._loop.request(), self._loop.remaining())
+            async with self._stream as stream:
+                async for event in stream:
                     yield event
-                answer = await self._stream.collect()
+                answer = await stream.collect()
             self._stream = None
             calls = self._loop.take(answer)
             for call in calls:
@@ -431,7 +447,7 @@ class AsyncRun(_Told[T_co]):
                 if function.is_coroutine:
                     value = await function.call(**arguments)
                 else:
-                    value = await asyncio.to_thread(function.call, **arguments)
+                    value = await asyncio.to_thread(_called, function.call, arguments)
                     value = await value if inspect.isawaitable(value) else value
                 return self._loop.returned(call, value)
             except asyncio.CancelledError as failure:
