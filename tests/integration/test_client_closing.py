@@ -2,11 +2,14 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import subprocess
 import sys
 import threading
+import weakref
 
+import grpc
 import h2.config
 import h2.connection
 import h2.events
@@ -46,6 +49,44 @@ def test_closing_ends_calls_that_run(gateway, ask):
         assert (caught.value.reason, caught.value.domain) == ("CLIENT_CLOSED", CLIENT_DOMAIN)
     closer.join()
     client.close()
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [lambda client: client.complete("m", "Hi"), lambda client: client.stream("m", "Hi").collect()],
+    ids=["complete", "stream"],
+)
+async def test_closing_ends_calls_of_tasks(gateway, ask):
+    """In asyncio too, a call in progress fails with Cancelled, which says that the client was closed."""
+    gateway.on_complete = fake.silence
+    gateway.on_stream = fake.play(fake.messages(fake.events("Hel", "lo")[:3]), then=fake.silence)
+    client = trunkline.AsyncClient(gateway.target, timeout=20)
+    asking = asyncio.ensure_future(ask(client))
+    assert await asyncio.to_thread(gateway.arrived.wait, 10)
+    await client.close()
+    with pytest.raises(trunkline.Cancelled) as caught:
+        await asking
+    assert (caught.value.reason, caught.value.domain) == ("CLIENT_CLOSED", CLIENT_DOMAIN)
+
+
+def test_a_stream_that_failed_goes_with_the_last_who_holds_it(gateway):
+    """A failure is raised again by its stream and does not keep it: no collector is needed to free the two."""
+    gateway.on_stream = fake.play(
+        fake.messages(fake.events("Hel", "lo")[:3]), then=fake.fail(grpc.StatusCode.UNAVAILABLE, "gone")
+    )
+    with trunkline.Client(gateway.target, timeout=20) as client:
+        stream = client.stream("m", "Hi")
+        gc.disable()
+        try:
+            for _ in range(2):
+                with contextlib.suppress(trunkline.Unavailable):
+                    stream.collect()
+                    pytest.fail("the stream failed")
+            seen = weakref.ref(stream)
+            del stream
+            assert seen() is None
+        finally:
+            gc.enable()
 
 
 def run(program, *arguments):

@@ -12,7 +12,7 @@
 
 import asyncio
 import contextlib
-from collections import deque
+import copy
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any, Generic, Protocol, Self
 
@@ -20,7 +20,7 @@ import grpc
 
 from trunkline import v1
 from trunkline.completion import Completion, Reader, T_co, settled
-from trunkline.errors import CLIENT_DOMAIN, BrokenStream, Cancelled, TrunklineError
+from trunkline.errors import CLIENT_CLOSED, CLIENT_DOMAIN, BrokenStream, Cancelled, TrunklineError
 from trunkline.fold import Fold
 from trunkline.status import error_from_rpc
 
@@ -30,22 +30,36 @@ __all__ = ["AsyncStream", "Stream"]
 class _Intake:
     """Messages in, events out; folds them and checks that none is missing. Does no I/O."""
 
+    __slots__ = ("_add_all", "_due", "_fold", "events", "failure", "open", "request_id")
+
     def __init__(self, request_id: str) -> None:
         self.request_id = request_id
-        self.events: deque[v1.StreamEvent] = deque()
+        self.events: list[v1.StreamEvent] = []
+        """Those of the latest message that were not handed out; the next one is the last."""
         self.failure: TrunklineError | None = None
+        """Never raised itself: what was raised leads, by its traceback, to the stream, and the two would stay."""
         self.open = True
         """Until it has ended well or failed."""
         self._fold = Fold()
+        self._add_all = self._fold.add_all
         self._due = 0
 
-    def feed(self, message: v1.StreamCompleteResponse) -> None:
-        events = message.events
-        if events and message.first_seq != self._due:
+    def feed(self, message: v1.StreamCompleteResponse) -> list[v1.StreamEvent]:
+        """The events of this message, the next one last."""
+        self.events = events = list(message.events)
+        if message.first_seq != self._due and events:
             raise BrokenStream(f"event {self._due} was due and event {message.first_seq} came")
-        self._fold.add_all(events)
+        self._add_all(events)
         self._due += len(events)
-        self.events.extend(events)
+        events.reverse()
+        return events
+
+    def take(self, read: Any) -> None:
+        """What a call of grpc.aio gave: a message, or its end."""
+        if read is grpc.aio.EOF:
+            self.end()
+        else:
+            self.feed(read)
 
     def end(self) -> None:
         """The status came, and it was OK."""
@@ -56,17 +70,26 @@ class _Intake:
     def check(self) -> None:
         """Raises what the stream failed with, if it has failed."""
         if self.failure is not None:
-            raise self.failure
+            raise copy.copy(self.failure)
 
     def close(self) -> None:
         """The caller wants no more."""
+        self._cancel("the stream was closed", "CANCELLED")
+
+    def close_client(self) -> None:
+        """The client was closed under it."""
+        self._cancel("the client was closed", CLIENT_CLOSED)
+
+    def _cancel(self, message: str, reason: str) -> None:
         self.events.clear()
         if self.open:
-            self.fail(Cancelled("the stream was closed", reason="CANCELLED", domain=CLIENT_DOMAIN))
+            self.fail(Cancelled(message, reason=reason, domain=CLIENT_DOMAIN))
 
     def fail(self, failure: TrunklineError) -> TrunklineError:
+        """To be raised: what the stream failed with."""
+        self.events.clear()
         failure.request_id = self.request_id
-        self.failure, self.open = failure, False
+        self.failure, self.open = copy.copy(failure), False
         return failure
 
     def broke(self, call: grpc.RpcError) -> TrunklineError:
@@ -131,7 +154,6 @@ class Stream(Generic[T_co]):
     def __init__(self, request_id: str, start: Callable[[], _Call], reader: Reader[T_co] | None = None) -> None:
         self._intake = _Intake(request_id)
         self._reader = reader
-        self._events = self._intake.events
         self._start = start
         self._call: _Call | None = None
 
@@ -169,7 +191,7 @@ class Stream(Generic[T_co]):
                 print(answer.text, answer.finish_reason, answer.usage.output_tokens)
         """
         for _ in self:
-            self._events.clear()
+            self._intake.events.clear()
         return settled(self._intake.response, self._reader)
 
     def close(self) -> None:
@@ -193,11 +215,12 @@ class Stream(Generic[T_co]):
         return self
 
     def __next__(self) -> v1.StreamEvent:
+        events = self._intake.events
         while True:
-            while not self._events:
-                self._receive()
+            while not events:
+                events = self._receive()
             try:
-                return self._events.popleft()
+                return events.pop()
             except IndexError:  # closed by another thread just now
                 continue
 
@@ -209,27 +232,30 @@ class Stream(Generic[T_co]):
                 raise self._intake.fail(failure) from None
         return self._call
 
-    def _receive(self) -> None:
+    def _receive(self) -> list[v1.StreamEvent]:
         """Wait for the next message."""
-        if not self._intake.open:
-            self._intake.check()
+        intake = self._intake
+        if not intake.open:
+            intake.check()
             raise StopIteration
         call = self._call or self._started()
         try:
-            self._intake.feed(next(call))
+            return intake.feed(next(call))
         except StopIteration:
-            self._end()
+            return self._end()
         except grpc.RpcError as failure:
-            raise self._intake.broke(failure) from failure
+            # The failure is the call itself: with a traceback it would lead to this stream, and the stream to it.
+            raise intake.broke(failure) from failure.with_traceback(None)
         except BrokenStream as broken:
             call.cancel()
-            raise self._intake.fail(broken) from None
+            raise intake.fail(broken) from None
 
-    def _end(self) -> None:
+    def _end(self) -> list[v1.StreamEvent]:
         try:
             self._intake.end()
         except BrokenStream as broken:
             raise self._intake.fail(broken) from None
+        return []
 
     def __enter__(self) -> Self:
         self._intake.check()
@@ -272,7 +298,6 @@ class AsyncStream(Generic[T_co]):
     ) -> None:
         self._intake = _Intake(request_id)
         self._reader = reader
-        self._events = self._intake.events
         self._start = start
         self._call: _AsyncCall | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -325,7 +350,7 @@ class AsyncStream(Generic[T_co]):
             asyncio.run(main())
         """
         async for _ in self:
-            self._events.clear()
+            self._intake.events.clear()
         return settled(self._intake.response, self._reader)
 
     def close(self) -> None:
@@ -356,9 +381,17 @@ class AsyncStream(Generic[T_co]):
         return self
 
     async def __anext__(self) -> v1.StreamEvent:
-        while not self._events:
-            await self._receive()
-        return self._events.popleft()
+        intake = self._intake
+        while not intake.events:
+            if not intake.open:
+                intake.check()
+                raise StopAsyncIteration
+            call = self._call or await self._started()
+            try:
+                intake.take(await call.read())
+            except (grpc.RpcError, BrokenStream, asyncio.CancelledError) as failure:
+                self._stop(call, failure)
+        return intake.events.pop()
 
     async def _started(self) -> _AsyncCall:
         if self._call is None:
@@ -369,29 +402,21 @@ class AsyncStream(Generic[T_co]):
                 raise self._intake.fail(failure) from None
         return self._call
 
-    async def _receive(self) -> None:
-        """Wait for the next message."""
-        if not self._intake.open:
-            self._intake.check()
-            raise StopAsyncIteration
-        call = self._call or await self._started()
-        try:
-            message = await call.read()
-            if message is grpc.aio.EOF:
-                self._intake.end()
-            else:
-                self._intake.feed(message)
-        except grpc.RpcError as failure:
-            raise self._intake.broke(failure) from failure
-        except BrokenStream as broken:
-            call.cancel()
-            raise self._intake.fail(broken) from None
-        except asyncio.CancelledError:
+    def _stop(self, call: _AsyncCall, failure: BaseException) -> None:
+        """Raises what the stream fails with."""
+        match failure:
+            case grpc.RpcError():
+                raise self._intake.broke(failure) from failure
+            case BrokenStream():
+                call.cancel()
+                raise self._intake.fail(failure) from None
+        if task_is_cancelled():
             self._intake.close()
-            if task_is_cancelled():
-                raise
-            # grpc.aio raises this in whoever reads when the call was cancelled from elsewhere, by close for one.
-            self._intake.check()
+            raise failure
+        # grpc.aio raises this in whoever reads when its call was cancelled from elsewhere: by close of the stream,
+        # which said so before, or by that of the client.
+        self._intake.close_client()
+        self._intake.check()
 
     async def __aenter__(self) -> Self:
         self._intake.check()
