@@ -4,6 +4,7 @@ from dataclasses import FrozenInstanceError, dataclass, field
 from enum import Enum, StrEnum
 
 import pytest
+from openai.types.chat import ChatCompletionMessage
 
 import trunkline
 from trunkline import v1
@@ -92,6 +93,15 @@ def test_what_is_none_or_empty_says_nothing():
     """Fields that hold None or an empty list are as good as absent, as in what OpenAI's answers hold."""
     assert conversation([Noted("user", "Hi")]) == conversation("Hi")
     assert conversation([ASSISTANT_OF_OPENAI]) == conversation([trunkline.Assistant("Hi")])
+
+
+def test_a_pydantic_model_of_a_turn_is_taken():
+    """What OpenAI's client answers may stand in a conversation as it is, and so may a model of one's own."""
+    call = {"id": "c1", "type": "function", "function": {"name": "get_weather", "arguments": "{}"}}
+    theirs = ChatCompletionMessage.model_validate({"role": "assistant", "content": None, "tool_calls": [call]})
+    assert conversation([theirs]) == conversation(theirs) == conversation([trunkline.Assistant(tool_calls=[CALL])])
+    with pytest.raises(TypeError, match=r"messages\[0\]: a dict, .*, not ModelMetaclass"):
+        conversation([ChatCompletionMessage])
 
 
 def test_a_refusal_is_replayed_as_one():

@@ -25,6 +25,7 @@ from trunkline.late import Late
 from trunkline.loop import MAX_TURNS, Loop, OnToolError
 from trunkline.messages import CompletionOptions, Messages, build_request
 from trunkline.pool import AsyncPool, Lease
+from trunkline.signpost import Signposted
 from trunkline.v1.completion_pb2_grpc import CompletionStub
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def _connect(connection: Connection) -> _Channel:
     return _Channel(channel)
 
 
-class AsyncClient:
+class AsyncClient(Signposted):
     """Calls the gateway. One client serves all tasks of one event loop: the loop that made its first call.
 
     It does not survive a fork, and it can't be used from another thread's loop: make one per loop.

@@ -22,6 +22,7 @@ from trunkline.late import Late
 from trunkline.loop import MAX_TURNS, Loop, OnToolError
 from trunkline.messages import CompletionOptions, Messages, build_request
 from trunkline.pool import Lease, Pool
+from trunkline.signpost import Signposted
 from trunkline.v1.completion_pb2_grpc import CompletionStub
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def _connect(connection: Connection) -> _Channel:
     return _Channel(channel)
 
 
-class Client:
+class Client(Signposted):
     """Calls the gateway. One client serves all threads of a process.
 
     It does not survive a fork: gRPC's threads stay in the parent. Make the client in the child, or spawn.

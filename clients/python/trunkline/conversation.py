@@ -35,7 +35,7 @@ def conversation(messages: Messages) -> list[v1.Message]:
     """The messages of the contract. Raises TypeError, ValueError or, for files, OSError; they name the place."""
     if isinstance(messages, str | Path):
         return [_message({"role": "user", "content": messages}, "messages[0]")]
-    if isinstance(messages, v1.Message | Mapping) or _is_turn(messages):
+    if isinstance(messages, v1.Message | Mapping) or _is_turn(messages) or _dumps(messages):
         return [_message(messages, "messages[0]")]
     several: Any = messages
     with placed("messages"):
@@ -44,6 +44,11 @@ def conversation(messages: Messages) -> list[v1.Message]:
 
 def _is_turn(value: object) -> bool:
     return is_dataclass(value) and not isinstance(value, type)
+
+
+def _dumps(value: object) -> bool:
+    """Whether it is a pydantic model, such as a message in an answer of OpenAI's client."""
+    return callable(getattr(value, "model_dump", None)) and not isinstance(value, type)
 
 
 def _message(message: Any, place: str) -> v1.Message:
@@ -60,12 +65,15 @@ def _message(message: Any, place: str) -> v1.Message:
 
 
 def _members(turn: Any, place: str) -> Mapping[str, Any]:
-    """The dict form of a dataclass."""
+    """The dict form of a dataclass or a pydantic model."""
     if isinstance(turn, ToolOutput):
         call = checked(turn.call, (v1.ToolCall, str), "a v1.ToolCall or its id", f"{place}.call")
         number, name = (call, "") if isinstance(call, str) else (call.id, call.name)
         told = {"content": turn.content, "is_error": turn.is_error}
         return {"role": "tool", "tool_call_id": number, "name": name, **told}
+    if _dumps(turn):
+        dumped: Mapping[str, Any] = checked(turn.model_dump(), Mapping, "a model of a turn", place)
+        return dumped
     if not _is_turn(turn):
         raise TypeError(f"{place}: {_WORDS}, not {type(turn).__name__}")
     members = {field.name: getattr(turn, field.name) for field in fields(turn)}

@@ -77,6 +77,7 @@ _OPTIONS: Final = {
     "metadata": "here labels",
     "extra_body": "here provider_options",
     "reasoning": "here reasoning_effort",
+    "parallel_tool_calls": "here tool_choice=v1.ToolChoice(mode=v1.TOOL_CHOICE_MODE_AUTO, parallel=False)",
     "stop_sequences": "here stop",
     **dict.fromkeys(("input", "prompt"), "here messages"),
     **dict.fromkeys(("system", "instructions"), _SYSTEM),

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Protocol
 from trunkline import v1
 from trunkline.content import Content
 
-__all__ = ["Assistant", "MessageForm", "OwnTurn", "System", "ToolOutput", "User"]
+__all__ = ["Assistant", "MessageForm", "ModelTurn", "OwnTurn", "System", "ToolOutput", "User"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,5 +96,12 @@ class OwnTurn(Protocol):
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
 
-MessageForm = v1.Message | Mapping[str, Any] | System | User | Assistant | ToolOutput | Turn | OwnTurn
+class ModelTurn(Protocol):
+    """A pydantic model with those fields, such as the message in an answer of OpenAI's client."""
+
+    def model_dump(self) -> dict[str, Any]:
+        """The dict form."""
+
+
+MessageForm = v1.Message | Mapping[str, Any] | System | User | Assistant | ToolOutput | Turn | OwnTurn | ModelTurn
 """One turn of a conversation, in all its forms: the type of what a list of messages holds."""
