@@ -2,8 +2,10 @@
 
 1. Keys come from the environment or a file and never from the command line, which other users of a machine can read.
 2. Nothing here loads gRPC before `connect`.
+3. gRPC's own log is off unless GRPC_VERBOSITY says otherwise: what matters of it comes back as an error.
 """
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import wraps
@@ -20,6 +22,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 MAX_KEY_BYTES: Final = 16 * 1024
 """A longer file is no key."""
+_GRPC_LOG: Final = ("GRPC_VERBOSITY", "NONE")
 
 _PATH: Final = click.Path(exists=True, dir_okay=False)
 
@@ -40,6 +43,7 @@ class Gateway:
 
     def connect(self) -> "trunkline.Client":
         """A client. Loads gRPC. Raises click.UsageError for options that can't be used."""
+        os.environ.setdefault(*_GRPC_LOG)  # gRPC reads it when it is loaded
         given: dict[str, Any] = {"timeout": self.timeout, "tls": self._tls(), "api_key": self._api_key()}
         try:
             return trunkline.Client(self.target, **{name: value for name, value in given.items() if value is not None})

@@ -45,8 +45,17 @@ _MENDS: Final = {
     "UNAUTHENTICATED": "Set TRUNKLINE_API_KEY to a valid key.",
     "CREDENTIAL_MISSING": "The operator gives the provider a key in trunkline.yaml; `trunkline check` tells which.",
     "UPSTREAM_AUTH_FAILED": "The operator has to renew the provider's key in trunkline.yaml.",
+    "TLS_FAILED": "--ca-file names whom to trust, --server-name the name to expect, --no-tls plaintext; trying again "
+    "does not help.",
     "CONTEXT_LENGTH_EXCEEDED": "Send less: a shorter prompt, or a conversation begun anew.",
 }
+_CLOSED: Final = "Socket closed"
+"""gRPC's words where somebody took the connection and closed it: a gateway with TLS does so to those it refuses."""
+_CLOSED_MEND: Final = (
+    "A gateway with TLS is called with --tls or --ca-file; one that asks for certificates takes those of its own CA "
+    "that have not ended, with --cert-file and --key-file."
+)
+_NOBODY_MEND: Final = "Start one with `trunkline serve`, or name another with --target or TRUNKLINE_TARGET."
 _MENDS_BY_CODE: Final = {
     "DEADLINE_EXCEEDED": "Allow more time with --timeout.",
     "UNAVAILABLE": "Try again in a moment.",
@@ -114,10 +123,12 @@ def print_failure(failure: "trunkline.TrunklineError", target: str) -> None:
 
 
 def _print_unreachable(failure: "trunkline.TrunklineError", target: str) -> None:
-    click.secho(f"error: no gateway answers at {target}", fg="red", err=True)
+    closed = _CLOSED in failure.message
+    what = f"{target} takes the connection and closes it" if closed else f"no gateway answers at {target}"
+    click.secho(f"error: {what}", fg="red", err=True)
     note(f"  {failure.message}")
     note(f"  request id: {failure.request_id}")
-    click.echo("Start one with `trunkline serve`, or name another with --target or TRUNKLINE_TARGET.", err=True)
+    click.echo(_CLOSED_MEND if closed else _NOBODY_MEND, err=True)
 
 
 def _mend(failure: "trunkline.TrunklineError") -> str:
