@@ -63,6 +63,7 @@ def _unary(method: UnaryMethod, intake: Intake) -> Behaviour:
         call = CALL.get()
         data = await _receive(intake, context, call)
         with intake.held(len(data)):
+            await intake.turns.take(len(data), call.peer)
             request = _decoded(method, data, call)
             del data
             await _send(await method.serve(request, call), context)
@@ -75,6 +76,7 @@ def _stream(method: StreamMethod, intake: Intake) -> Behaviour:
         call = CALL.get()
         data = await _receive(intake, context, call)
         with intake.held(len(data)):
+            await intake.turns.take(len(data), call.peer)
             request = _decoded(method, data, call)
             del data
             await _send_all(method.serve(request, call), context)

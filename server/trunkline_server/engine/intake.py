@@ -18,6 +18,7 @@ from typing import Final
 
 from trunkline_server.core.errors import DeadlineExceeded, Overloaded
 from trunkline_server.core.places import Places
+from trunkline_server.engine.turns import Turns
 
 Read = Callable[[], Awaitable[bytes | None]]
 
@@ -35,6 +36,8 @@ class Intake:
         self._slow = Places("requests that come in slowly", in_all=max_slow, per_connection=max(1, max_slow // 4))
         self._max_held_bytes = max_held_bytes
         self._held_bytes = 0
+        self.turns = Turns()
+        """Which of the whole ones may be read now."""
 
     async def whole(self, read: Read, peer: str) -> bytes | None:
         """What `read` gives, in time. Raises DeadlineExceeded and Overloaded."""
