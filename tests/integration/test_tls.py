@@ -393,13 +393,14 @@ def test_check_and_serve_tell_the_same(tmp_path):
         "providers: {v: {dialect: vllm, base_url: 'http://127.0.0.1:9/v1'}}\n"
         "models: {m: {deployments: [{provider: v, upstream_model: m}]}}\n"
     )
-    files = Files(tmp_path, OURS.issue("localhost", ends=NOW - timedelta(hours=1)), OURS.pem)
+    ended = NOW - timedelta(hours=1)
+    files = Files(tmp_path, OURS.issue("localhost", ends=ended), OURS.pem)
     environ = {**files.environ, "TRUNKLINE_CONFIG": str(tmp_path / "trunkline.yaml")}
     for command in ("check", "serve"):
         done = trunkline(command, **environ)
         assert done.returncode == 2
         assert done.stderr == (
-            f"{files.cert}: TRUNKLINE_TLS_CERT_FILE: its certificate ended on {NOW - timedelta(hours=1):%Y-%m-%d}."
+            f"{files.cert}: TRUNKLINE_TLS_CERT_FILE: its certificate ended on {ended:%Y-%m-%d %H:%M UTC}."
             " Put a renewed one there; it is in force within a second\n"
         )
     files.replace(OURS.issue("localhost", ends=NOW + 10 * DAY))
@@ -407,6 +408,6 @@ def test_check_and_serve_tell_the_same(tmp_path):
     assert done.returncode == 0
     assert "TLS          the certificate of localhost until " in done.stdout
     assert "for callers of Ours" in done.stdout
-    assert f"TRUNKLINE_TLS_CERT_FILE: its certificate ends on {NOW + 10 * DAY:%Y-%m-%d}." in done.stderr
+    assert f"TRUNKLINE_TLS_CERT_FILE: its certificate ends on {NOW + 10 * DAY:%Y-%m-%d %H:%M UTC}." in done.stderr
     facts = json.loads(trunkline("check", "--json", **environ).stdout)
     assert (facts["tls"]["names"], facts["tls"]["client_cas"]) == (["localhost"], ["Ours"])

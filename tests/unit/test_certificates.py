@@ -145,7 +145,7 @@ def test_what_is_probably_not_meant_is_a_doubt(tmp_path):
     found = read_and_judge(named, NOW)[1]
     assert found.problems == ()
     assert [doubt.message for doubt in found.doubts] == [
-        f"its certificate ends on {NOW + 29 * DAY:%Y-%m-%d}",
+        f"its certificate ends on {NOW + 29 * DAY:%Y-%m-%d %H:%M UTC}",
         "its certificate has no subject alternative names",
         "its certificate is not for servers",
         "may be read by everyone on this machine (mode 0644)",
@@ -159,11 +159,11 @@ def test_the_cas_of_callers(tmp_path):
     assert problem.message == "holds a certificate that is no CA: No CA"
     gone = Authority("Old CA", ends=NOW - DAY)
     assert [each.message for each in judged(tmp_path, client_ca=gone.pem).problems] == [
-        f"its last CA ended on {NOW - DAY:%Y-%m-%d}"
+        f"its last CA ended on {NOW - DAY:%Y-%m-%d %H:%M UTC}"
     ]
     both = judged(tmp_path, client_ca=CA.pem + gone.pem)
     assert both.problems == ()
-    assert [doubt.message for doubt in both.doubts] == [f"its CA Old CA ended on {NOW - DAY:%Y-%m-%d}"]
+    assert [doubt.message for doubt in both.doubts] == [f"its CA Old CA ended on {NOW - DAY:%Y-%m-%d %H:%M UTC}"]
 
 
 def test_no_secret_is_told(tmp_path):

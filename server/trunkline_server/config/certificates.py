@@ -83,10 +83,10 @@ def _of_chain(chain: list[x509.Certificate], path: Path, now: datetime) -> Itera
     for number, one in enumerate(chain, 1):
         which = "its certificate" if number == 1 else f"certificate {number} of its chain"
         if now > one.not_valid_after_utc:
-            yield _problem(path, CERT_FILE, f"{which} ended on {_day(one.not_valid_after_utc)}", _RENEW)
+            yield _problem(path, CERT_FILE, f"{which} ended on {_minute(one.not_valid_after_utc)}", _RENEW)
         elif now < one.not_valid_before_utc:
-            begins = one.not_valid_before_utc.strftime("%Y-%m-%d %H:%M UTC")
-            yield _problem(path, CERT_FILE, f"{which} begins on {begins}", "Wait for that, or set the clock right")
+            message = f"{which} begins on {_minute(one.not_valid_before_utc)}"
+            yield _problem(path, CERT_FILE, message, "Wait for that, or set the clock right")
     if not _is_usual(chain[0]):
         yield _problem(
             path,
@@ -128,7 +128,7 @@ def _doubts_of_chain(chain: list[x509.Certificate], path: Path, now: datetime) -
     for number, one in enumerate(chain, 1):
         which = "its certificate" if number == 1 else f"certificate {number} of its chain"
         if now <= one.not_valid_after_utc < now + ENDS_SOON:
-            yield _problem(path, CERT_FILE, f"{which} ends on {_day(one.not_valid_after_utc)}", _RENEW)
+            yield _problem(path, CERT_FILE, f"{which} ends on {_minute(one.not_valid_after_utc)}", _RENEW)
     if not _alternative_names(chain[0]):
         yield _problem(
             path,
@@ -167,14 +167,14 @@ def _of_cas(cas: list[x509.Certificate], path: Path, now: datetime) -> Iterator[
             yield _problem(path, CLIENT_CA_FILE, message, "Put the CA there that issues callers' certificates")
     if cas and all(now > one.not_valid_after_utc for one in cas):
         last = max(one.not_valid_after_utc for one in cas)
-        yield _problem(path, CLIENT_CA_FILE, f"its last CA ended on {_day(last)}", _RENEW)
+        yield _problem(path, CLIENT_CA_FILE, f"its last CA ended on {_minute(last)}", _RENEW)
 
 
 def _doubts_of_cas(cas: list[x509.Certificate], path: Path, now: datetime) -> Iterator[Problem]:
     for one in cas:
         if one.not_valid_after_utc < now + ENDS_SOON:
             verb = "ended" if now > one.not_valid_after_utc else "ends"
-            message = f"its CA {_subject(one)} {verb} on {_day(one.not_valid_after_utc)}"
+            message = f"its CA {_subject(one)} {verb} on {_minute(one.not_valid_after_utc)}"
             yield _problem(path, CLIENT_CA_FILE, message, "Add the one that follows it, or take it out")
 
 
@@ -214,8 +214,8 @@ def _plain(text: str) -> str:
     return "".join(char if char.isprintable() else "?" for char in text)
 
 
-def _day(time: datetime) -> str:
-    return f"{time:%Y-%m-%d}"
+def _minute(time: datetime) -> str:
+    return f"{time:%Y-%m-%d %H:%M UTC}"
 
 
 def _problem(path: Path, setting: str, message: str, mend: str) -> Problem:
