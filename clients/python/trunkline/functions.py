@@ -224,6 +224,8 @@ def _field(parameter: inspect.Parameter, function: str, texts: Mapping[str, str]
     place = f"{function}: parameter {parameter.name}"
     if parameter.kind in _KINDS:
         raise TypeError(f"{place}: {_KINDS[parameter.kind].format(parameter.name)}")
+    if parameter.name.startswith("__"):
+        raise TypeError(f"{place}: rename it; Python hides names that begin so")
     hint = parameter.annotation
     if hint is parameter.empty:
         raise TypeError(f"{place}: give it a type hint; the model is told of it")

@@ -11,9 +11,11 @@ pydantic's models, which are known by their methods: pydantic is never loaded he
 """
 
 import dataclasses
+import datetime as dt
 import re
+import types
 from collections.abc import Callable, Iterator, Mapping
-from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Annotated, Any, Final, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 import msgspec
 
@@ -42,7 +44,10 @@ _BOUNDS: Final = {
     "uniqueItems": "no item twice",
     "contentEncoding": "in {}",
 }
-_KINDS: Final = {bool: "boolean", str: "string", int: "integer"}
+_KINDS: Final = {bool: "boolean", str: "string", int: "integer", type(None): "null"}
+_UNIONS: Final = (Union, types.UnionType)
+_MOMENTS: Final = {dt.datetime: "date-time", dt.time: "time"}
+"""Types that msgspec takes with and without a time zone, and of which it tells no format then."""
 _TYPES: Final = (
     "a dataclass, TypedDict, msgspec.Struct, pydantic model, enum, Literal, text, number, bool, list, dict, or a union "
     "that JSON can tell apart"
@@ -84,8 +89,9 @@ def what_is_wrong(failure: msgspec.MsgspecError) -> tuple[str, str]:
     """The path in the JSON text ("$.places[0].city", "$" for all of it) and what is wrong there, without the value."""
     text, _, path = str(failure).rpartition(" - at ")
     text, path = (text, path.strip("`")) if text else (path, "$")
-    if text.startswith("Invalid enum value"):
-        text = "not one of the values that can stand there"
+    if path.startswith("key` in `"):
+        text, path = f"a key: {text}", path.removeprefix("key` in `")
+    text = re.sub(r"^(a key: )?Invalid (enum )?value .*", r"\1not one of the values that can stand there", text)
     inner = re.match(r"(\$\S*): (.*)", text)  # of a pydantic model within
     return (path + inner[1][1:], inner[2]) if inner else (path, text)
 
@@ -101,9 +107,12 @@ def _told(kind: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         (root, *refs), own = msgspec.json.schema_components([kind, *classes], schema_hook=hook)
     except (TypeError, NameError) as wrong:
         raise TypeError(f"{name_of(kind)} has no JSON Schema ({str(wrong).splitlines()[-1]}); use {_TYPES}") from wrong
+    except KeyError as wrong:  # msgspec's, for two that even modules don't tell apart
+        raise TypeError(f"{name_of(kind)}: two types are called {name_of(wrong.args[0])}; rename one") from wrong
     if definitions.keys() & own.keys():
         raise TypeError(f"{name_of(kind)}: two types are called {min(definitions.keys() & own.keys())}; rename one")
     definitions.update(own)
+    _format(root, kind)
     for cls, ref in zip(classes, refs, strict=True):
         _describe(definitions[ref["$ref"].removeprefix(_REF)], cls)
     return root, definitions
@@ -131,9 +140,12 @@ def _pydantic_value(kind: type, value: Any) -> Any:
         return read(msgspec.json.encode(value))
     except ValueError as wrong:
         # pydantic's own text quotes the value.
-        first = getattr(wrong, "errors", lambda **_: [{"loc": (), "msg": "not valid"}])(include_input=False)[0]
+        first = getattr(wrong, "errors", lambda **_: [{"type": "", "loc": (), "msg": "not valid"}])(
+            include_input=False
+        )[0]
         path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in first["loc"])
-        raise ValueError(f"${path}: {first['msg']}") from None
+        quoted = first["type"] == "union_tag_invalid"  # the one complaint of pydantic's own that quotes the value
+        raise ValueError(f"${path}: {'no tag that can stand there' if quoted else first['msg']}") from None
 
 
 def _classes(kind: Any, found: dict[type, None]) -> None:
@@ -154,15 +166,49 @@ def _describe(definition: dict[str, Any], cls: type) -> None:
     """Add what the class and Annotated's plain strings say."""
     if definition.get("description"):
         definition["description"] = summary_of(definition["description"])
-    written: Any = cls
-    renamed = issubclass(cls, msgspec.Struct)
-    names = dict(zip(written.__struct_fields__, written.__struct_encode_fields__, strict=True)) if renamed else {}
+    fields = _fields(definition, cls)
     texts = parameters_of(cls.__doc__)
     for name, hint in get_type_hints(cls, include_extras=True).items():
         text = _annotated_text(hint) or texts.get(name)
-        field = definition["properties"].get(names.get(name, name))
-        if text and isinstance(field, dict):
+        field = fields.get(name)
+        if not isinstance(field, dict):
+            continue
+        _format(field, hint)
+        if text:
             field.setdefault("description", text)
+
+
+def _fields(definition: dict[str, Any], cls: Any) -> dict[str, Any]:
+    """The schemas of the fields by their names in Python. A Struct may rename them, or be an array."""
+    if not issubclass(cls, msgspec.Struct):
+        return definition["properties"]  # type: ignore[no-any-return]
+    if "prefixItems" in definition:
+        return dict(zip(cls.__struct_fields__, definition["prefixItems"], strict=True))
+    names = zip(cls.__struct_fields__, cls.__struct_encode_fields__, strict=True)
+    return {name: definition["properties"][written] for name, written in names}
+
+
+def _format(schema: dict[str, Any], hint: Any) -> None:
+    """Say of texts that they are moments in time, where the hint says so."""
+    if get_origin(hint) is Annotated:
+        if any(isinstance(each, msgspec.Meta) and each.tz is not None for each in hint.__metadata__):
+            return  # msgspec told it; a moment without a time zone has no format in JSON Schema
+        hint = hint.__origin__
+    if isinstance(hint, type) and hint in _MOMENTS and schema.get("type") == "string":
+        schema.setdefault("format", _MOMENTS[hint])
+    for inner, part in _inner(schema, hint):
+        _format(inner, part)
+
+
+def _inner(schema: dict[str, Any], hint: Any) -> Iterator[tuple[dict[str, Any], Any]]:
+    """The schemas within, each with the hints that it may be of."""
+    parts = get_args(hint)
+    if get_origin(hint) in _UNIONS:
+        yield from ((choice, part) for choice in schema.get("anyOf", ()) for part in parts)
+    elif parts:
+        yield from zip(schema.get("prefixItems", ()), parts, strict=False)
+        ends = {"items": parts[0], "additionalProperties": parts[-1]}
+        yield from ((schema[key], part) for key, part in ends.items() if isinstance(schema.get(key), dict))
 
 
 def _annotated_text(hint: Any) -> str | None:
@@ -177,13 +223,13 @@ class _Shape:
     def __init__(self, definitions: Mapping[str, Any], *, held: bool) -> None:
         self._definitions = definitions
         self._held = held
+        self._within: list[str] = []
+        """Definitions that are being moved in."""
 
     def tidy(self, schema: dict[str, Any]) -> dict[str, Any]:
         node = {key: self._member(key, value) for key, value in schema.items() if key not in _NOISE}
         if "$ref" in node and len(node) > 1:
-            # Beside a reference nothing else may stand in strict modes, so what it names moves in.
-            inner = self._definitions[node.pop("$ref").removeprefix(_REF)]
-            node = self.tidy(inner) | node
+            node = self._moved_in(node)
         if "const" in node:
             node["enum"] = [node.pop("const")]
         if "enum" in node and "type" not in node and (kind := _kind_of(node["enum"])):
@@ -191,6 +237,18 @@ class _Shape:
         if "properties" in node:
             node.setdefault("additionalProperties", False)
         return self._hold(node) if self._held else node
+
+    def _moved_in(self, node: dict[str, Any]) -> dict[str, Any]:
+        """Beside a reference nothing else may stand in strict modes, so what it names moves in, once."""
+        ref = node.pop("$ref")
+        name = ref.removeprefix(_REF)
+        if name in self._within:
+            return {"$ref": ref}
+        self._within.append(name)
+        try:
+            return self.tidy(self._definitions[name]) | node
+        finally:
+            self._within.pop()
 
     def _member(self, key: str, value: Any) -> Any:
         if key in _MAPS:
@@ -213,9 +271,11 @@ class _Shape:
         return node
 
 
-def _kind_of(values: list[Any]) -> str | None:
-    kinds = {type(value) for value in values}
-    return _KINDS.get(kinds.pop()) if len(kinds) == 1 else None
+def _kind_of(values: list[Any]) -> str | list[str] | None:
+    kinds = sorted({_KINDS.get(type(value), "") for value in values})
+    if "" in kinds:
+        return None
+    return kinds if len(kinds) > 1 else kinds[0]
 
 
 def _children(schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
