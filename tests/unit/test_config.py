@@ -136,6 +136,14 @@ def test_example_is_right() -> None:
     assert result.stderr == ""
 
 
+@pytest.mark.parametrize(("reflection", "channelz"), [("on", "off"), ("off", "on")])
+def test_check_says_what_of_the_gateway_can_be_looked_at(reflection, channelz):
+    """Reflection and channelz are each told as they will be, next to where the gateway listens."""
+    result = check(str(EXAMPLE), TRUNKLINE_REFLECTION=reflection, TRUNKLINE_CHANNELZ=channelz)
+    rows = dict(line.split(maxsplit=1) for line in result.stdout.splitlines() if line.startswith("  "))
+    assert (rows["reflection"].strip(), rows["channelz"].strip()) == (reflection, channelz)
+
+
 def test_document_travels(tmp_path: Path) -> None:
     """A document that went through JSON builds the same snapshot: a worker serves what the supervisor checked."""
     document = load(written(tmp_path, WHOLE), {"KEY": "sk-1"})

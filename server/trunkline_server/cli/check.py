@@ -78,7 +78,6 @@ def _check(path: Path | None, environ: Mapping[str, str]) -> tuple[_Checked | No
 
 def _print(checked: _Checked) -> None:
     settings, snapshot = checked.settings, checked.snapshot
-    reflection = "on" if settings.reflection_on else "off"
     _table(
         "Gateway",
         [
@@ -86,7 +85,8 @@ def _print(checked: _Checked) -> None:
             ("TLS", str(checked.tls) if checked.tls else "off"),
             ("probes", settings.probe_listen or "off"),
             ("workers", str(settings.workers)),
-            ("reflection", reflection),
+            ("reflection", "on" if settings.reflection_on else "off"),
+            ("channelz", "on" if settings.channelz_on else "off"),
             ("models from", f"{checked.document.origin}, version {checked.document.version}"),
         ],
     )
