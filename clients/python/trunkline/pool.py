@@ -18,8 +18,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from trunkline.errors import CLIENT_CLOSED, CLIENT_DOMAIN, Cancelled, DeadlineExceeded, RateLimited
 
@@ -29,8 +28,7 @@ T = TypeVar("T")
 W = TypeVar("W")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class Limits(NamedTuple):  # a dataclass would cost every program a millisecond
     """Bounds of a pool."""
 
     calls_per_connection: int = 100
@@ -51,13 +49,15 @@ def decide(calls: Sequence[int], limits: Limits) -> int | None:
     return len(calls) if len(calls) < limits.connections else None
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
 class _Shared(Generic[T]):
     """A connection and the calls on it."""
 
-    value: T
-    calls: int
-    idle_since: float
+    __slots__ = ("calls", "idle_since", "value")
+
+    def __init__(self, value: T) -> None:
+        self.value = value
+        self.calls = 0
+        self.idle_since = 0.0
 
 
 class _Waiter(Generic[T]):
@@ -73,17 +73,18 @@ class _Waiter(Generic[T]):
 class Lease(Generic[T]):
     """A place on a connection. Giving it back twice changes nothing."""
 
-    __slots__ = ("_give_back", "connection")
+    __slots__ = ("_give_back", "_shared", "connection")
 
     def __init__(self, shared: _Shared[T], give_back: Callable[[_Shared[T]], None]) -> None:
         self.connection = shared.value
-        self._give_back: Callable[[], None] | None = lambda: give_back(shared)
+        self._shared: _Shared[T] | None = shared
+        self._give_back = give_back
 
     def give_back(self, *_: object) -> None:
         """Give the place back. Takes and ignores arguments, so that it can be a callback of a call."""
-        give_back, self._give_back = self._give_back, None
-        if give_back is not None:
-            give_back()
+        shared, self._shared = self._shared, None
+        if shared is not None:
+            self._give_back(shared)
 
     def __enter__(self) -> T:
         return self.connection
@@ -135,7 +136,7 @@ class _Ledger(Generic[T, W]):
             return None
         if index == len(self.shared):
             self._process = os.getpid()
-            self.shared.append(_Shared(value=self._connect(), calls=0, idle_since=0.0))
+            self.shared.append(_Shared(self._connect()))
         self.shared[index].calls += 1
         return self.shared[index]
 
@@ -161,9 +162,9 @@ class _Ledger(Generic[T, W]):
 
     def retire(self, now: float) -> list[T]:
         """Connections that have been idle for too long; they are the pool's no more."""
-        idle = [each for each in self.shared[1:] if each.calls == 0 and now - each.idle_since >= self.limits.idle_s]
-        if not idle and not self.leaving:
+        if len(self.shared) <= 1 and not self.leaving:  # as it nearly always is
             return []
+        idle = [each for each in self.shared[1:] if each.calls == 0 and now - each.idle_since >= self.limits.idle_s]
         idle += [each for each in self.leaving if each.calls == 0]
         self.shared = [each for each in self.shared if each not in idle]
         self.leaving = [each for each in self.leaving if each.calls]
@@ -220,16 +221,19 @@ class Pool(Generic[T]):
         with self._lock:
             self._ledger.renew(generation)
             retired = self._ledger.retire(now)
-            shared, waiter = self._ledger.take(), _Waiter[T]()
-            if shared is None:
-                self._ledger.wait(waiter)
+            place = self._ledger.take() or self._queue()
         for connection in retired:
             self._close(connection)
-        return Lease(shared or self._wait(waiter, deadline), self._give_back)
+        return Lease(self._wait(place, deadline) if isinstance(place, _Waiter) else place, self._give_back)
 
     def check_open(self, request_id: str) -> None:
         """Raises Cancelled for a call whose connection was closed before it began."""
         self._ledger.check_open(request_id)
+
+    def _queue(self) -> _Waiter[T]:
+        waiter = _Waiter[T]()
+        self._ledger.wait(waiter)
+        return waiter
 
     def _wait(self, waiter: _Waiter[T], deadline: float) -> _Shared[T]:
         try:
