@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 import grpc
 
 from trunkline import v1
-from trunkline.client import HEALTH_TIMEOUT_S, MODEL_PAGES, MODELS_PER_PAGE
+from trunkline.client import HEALTH_TIMEOUT_S, MODEL_PAGES, MODELS_BYTES, MODELS_PER_PAGE
 from trunkline.completion import Completion, asked, settled
 from trunkline.connection import CallStart, Connection
 from trunkline.errors import CLIENT_DOMAIN, BrokenStream, Cancelled, TrunklineError
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from trunkline.embeddings import Embeddings, EmbedOptions, Inputs, embed_request
     from trunkline.outcome import Outcome, outcome_request
     from trunkline.run import AsyncRun
-    from trunkline.status import error_from_rpc
+    from trunkline.status import error_from_rpc, readable
     from trunkline.stream import AsyncStream, task_is_cancelled
     from trunkline.tls import Tls
     from trunkline.v1.completion_pb2_grpc import CompletionAsyncStub
@@ -51,6 +51,7 @@ else:  # loaded by the first call that needs them
     TokenCount = Late("trunkline.counting:TokenCount")
     embed_request = Late("trunkline.embeddings:embed_request")
     error_from_rpc = Late("trunkline.status:error_from_rpc")
+    readable = Late("trunkline.status:readable")
     health_pb2 = Late("grpc_health.v1.health_pb2")
     health_pb2_grpc = Late("grpc_health.v1.health_pb2_grpc")
     outcome_request = Late("trunkline.outcome:outcome_request")
@@ -420,13 +421,17 @@ class AsyncClient(Signposted):
         start = self._connection.start(timeout, None)
         models: list[v1.Model] = []
         page = v1.ListModelsRequest(page_size=MODELS_PER_PAGE)
+        size = 0
         for _ in range(MODEL_PAGES):
             answer = await self._unary(start, page, lambda channel: channel.models.ListModels)
             models.extend(answer.models)
+            size += answer.ByteSize()
+            if size > MODELS_BYTES:
+                break
             page.page_token = answer.next_page_token
             if not page.page_token:
                 return models
-        raise BrokenStream(f"the list of models did not end after {MODEL_PAGES} pages", request_id=start.request_id)
+        raise BrokenStream("the list of models does not end", request_id=start.request_id)
 
     async def model(self, name: str, *, timeout: float | None = None) -> v1.Model:
         """One model: what it can do and where it is served. Raises NotFound for one that this key may not use.
@@ -495,7 +500,8 @@ class AsyncClient(Signposted):
         start = self._connection.start(timeout, None)
         asked = health_pb2.HealthCheckRequest(service=service)
         answer = await self._unary(start, asked, lambda channel: channel.health.Check)
-        return str(health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status))
+        names = health_pb2.HealthCheckResponse.ServingStatus
+        return names.Name(answer.status) if answer.status in names.values() else "UNKNOWN"
 
     async def close(self) -> None:
         """Close all connections. Calls in progress fail with Cancelled.
@@ -529,7 +535,7 @@ class AsyncClient(Signposted):
     async def _unary(self, start: CallStart, request: Any, method: Callable[[_Channel], Any]) -> Any:
         with await self._lease(start) as channel:
             try:
-                return await method(channel)(request, timeout=start.remaining(), metadata=start.metadata)
+                answer = await method(channel)(request, timeout=start.remaining(), metadata=start.metadata)
             except grpc.RpcError as failure:
                 raise error_from_rpc(failure, start.request_id) from failure
             except asyncio.CancelledError:
@@ -544,6 +550,7 @@ class AsyncClient(Signposted):
             except grpc.aio.UsageError:
                 self._pool.check_open(start.request_id)
                 raise
+        return readable(answer, start.request_id)
 
     async def _open_stream(self, start: CallStart, request: v1.CompleteRequest) -> Any:
         lease = await self._lease(start)

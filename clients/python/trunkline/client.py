@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from trunkline.embeddings import Embeddings, EmbedOptions, Inputs, embed_request
     from trunkline.outcome import Outcome, outcome_request
     from trunkline.run import Run
-    from trunkline.status import error_from_rpc
+    from trunkline.status import error_from_rpc, readable
     from trunkline.stream import Stream
     from trunkline.tls import Tls
     from trunkline.v1.embedding_pb2_grpc import EmbeddingStub
@@ -47,6 +47,7 @@ else:  # loaded by the first call that needs them
     TokenCount = Late("trunkline.counting:TokenCount")
     embed_request = Late("trunkline.embeddings:embed_request")
     error_from_rpc = Late("trunkline.status:error_from_rpc")
+    readable = Late("trunkline.status:readable")
     health_pb2 = Late("grpc_health.v1.health_pb2")
     health_pb2_grpc = Late("grpc_health.v1.health_pb2_grpc")
     outcome_request = Late("trunkline.outcome:outcome_request")
@@ -57,6 +58,8 @@ T = TypeVar("T")
 
 MODELS_PER_PAGE = 1_000
 MODEL_PAGES = 100
+MODELS_BYTES = 64 * 1024 * 1024
+"""Of all pages together; a list that is longer than these two is taken for one without end."""
 """More pages than this are taken for a fault of the gateway."""
 HEALTH_TIMEOUT_S = 5.0
 
@@ -456,13 +459,17 @@ class Client(Signposted):
         start = self._connection.start(timeout, None)
         models: list[v1.Model] = []
         page = v1.ListModelsRequest(page_size=MODELS_PER_PAGE)
+        size = 0
         for _ in range(MODEL_PAGES):
             answer = self._unary(start, page, lambda channel: channel.models.ListModels)
             models.extend(answer.models)
+            size += answer.ByteSize()
+            if size > MODELS_BYTES:
+                break
             page.page_token = answer.next_page_token
             if not page.page_token:
                 return models
-        raise BrokenStream(f"the list of models did not end after {MODEL_PAGES} pages", request_id=start.request_id)
+        raise BrokenStream("the list of models does not end", request_id=start.request_id)
 
     def model(self, name: str, *, timeout: float | None = None) -> v1.Model:
         """One model: what it can do and where it is served. Raises NotFound for one that this key may not use.
@@ -510,7 +517,8 @@ class Client(Signposted):
         start = self._connection.start(timeout, None)
         asked = health_pb2.HealthCheckRequest(service=service)
         answer = self._unary(start, asked, lambda channel: channel.health.Check)
-        return str(health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status))
+        names = health_pb2.HealthCheckResponse.ServingStatus
+        return names.Name(answer.status) if answer.status in names.values() else "UNKNOWN"
 
     def close(self) -> None:
         """Close all connections. Calls in progress fail with Cancelled.
@@ -534,12 +542,13 @@ class Client(Signposted):
     def _unary(self, start: CallStart, request: Any, method: Callable[[_Channel], Any]) -> Any:
         with self._lease(start) as channel:
             try:
-                return method(channel)(request, timeout=start.remaining(), metadata=start.metadata)
+                answer = method(channel)(request, timeout=start.remaining(), metadata=start.metadata)
             except grpc.RpcError as failure:
                 raise error_from_rpc(failure, start.request_id) from failure
             except ValueError:
                 self._pool.check_open(start.request_id)
                 raise
+        return readable(answer, start.request_id)
 
     def _open_stream(self, start: CallStart, request: v1.CompleteRequest) -> Any:
         lease = self._lease(start)

@@ -30,6 +30,10 @@ _FIELDS: Final[dict[tuple[str, str], str]] = {
 """(kind of the block, kind of the piece) -> the field of the block that the piece is appended to."""
 
 
+MAX_BLOCKS: Final = 16_384
+"""Of one answer. The gateway takes as many in a whole conversation, so that more could not be sent back."""
+
+
 class _OpenBlock:
     """A block that is still growing."""
 
@@ -210,6 +214,8 @@ class Fold:
         blocks = self._response.message.blocks
         if start.index != len(blocks):
             raise BrokenStream(f"block {start.index} was started where block {len(blocks)} was due")
+        if start.index >= MAX_BLOCKS:
+            raise BrokenStream(f"block {start.index} was started; an answer has at most {MAX_BLOCKS}")
         blocks.append(start.header)
         self._open[start.index] = _OpenBlock(blocks[start.index])
 

@@ -7,7 +7,7 @@ it gets a reason of the client's own.
 import re
 from collections.abc import Iterable
 from datetime import timedelta
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import grpc
 from google.protobuf.message import DecodeError, Message
@@ -20,12 +20,13 @@ from trunkline.errors import (
     CONNECTION_LOST,
     GATEWAY_UNREACHABLE,
     TLS_FAILED,
+    BrokenStream,
     FieldViolation,
     TrunklineError,
     error_class,
 )
 
-__all__ = ["error_from_outcome", "error_from_rpc", "error_from_status"]
+__all__ = ["error_from_outcome", "error_from_rpc", "error_from_status", "readable"]
 
 _DETAILS_KEY: Final = "grpc-status-details-bin"
 _CODES: Final = {code.value[0]: code.name for code in grpc.StatusCode}
@@ -53,6 +54,9 @@ _SIGNS: Final = (
     ),
 )
 """Signs in gRPC's words for a connection that could not be made: the reason, and the sentence that helps."""
+MAX_DELAY_S: Final = 315_576_000_000
+"""Longest Duration that protobuf allows, 10,000 years."""
+NANOS: Final = 1_000_000_000
 _Detail = TypeVar("_Detail", bound=Message)
 
 
@@ -70,6 +74,13 @@ def error_from_rpc(failure: grpc.RpcError, request_id: str, *, begun: bool = Fal
         request_id,
         begun=begun or bool(failure.initial_metadata()),
     )
+
+
+def readable(answer: Any, request_id: str) -> Any:
+    """The answer to a unary call. Raises BrokenStream for None: gRPC's word for OK without a message it can read."""
+    if answer is None:
+        raise BrokenStream("the call ended with OK and without an answer that can be read", request_id=request_id)
+    return answer
 
 
 def error_from_status(
@@ -145,7 +156,10 @@ def _detail(status: status_pb2.Status, empty: _Detail) -> _Detail | None:
 
 
 def _duration(retry: error_details_pb2.RetryInfo | None) -> timedelta | None:
+    """The delay; None for none, and for one that is no delay. A Duration holds more than protobuf allows in it."""
     if retry is None or not retry.HasField("retry_delay"):
+        return None
+    if not 0 <= retry.retry_delay.seconds <= MAX_DELAY_S or not 0 <= retry.retry_delay.nanos < NANOS:
         return None
     return timedelta(seconds=retry.retry_delay.seconds, microseconds=retry.retry_delay.nanos // 1_000)
 

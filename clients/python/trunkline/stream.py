@@ -6,7 +6,8 @@
    without Finished BrokenStream. After that it raises the same again.
 3. Leaving the `with` cancels a call that has not ended; so does dropping the stream.
 4. It holds its place in the client's pool until the call has ended.
-5. It buffers the events of one message. What the caller does not read stays with the gateway, which then stops
+5. An answer is at most 256 MiB and 16,384 blocks; BrokenStream ends one that goes on, since a peer may never end it.
+6. It buffers the events of one message. What the caller does not read stays with the gateway, which then stops
    reading the provider.
 """
 
@@ -14,7 +15,7 @@ import asyncio
 import contextlib
 import copy
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from typing import Any, Generic, Protocol, Self
+from typing import Any, Final, Generic, Protocol, Self
 
 import grpc
 
@@ -27,10 +28,14 @@ from trunkline.status import error_from_rpc
 __all__ = ["AsyncStream", "Stream"]
 
 
+MAX_ANSWER_BYTES: Final = 256 * 1024 * 1024
+"""Of all messages of one stream: the longest answers there are, with their log probabilities, are a third of it."""
+
+
 class _Intake:
     """Messages in, events out; folds them and checks that none is missing. Does no I/O."""
 
-    __slots__ = ("_add_all", "_due", "_fold", "events", "failure", "open", "request_id")
+    __slots__ = ("_add_all", "_due", "_fold", "_left", "events", "failure", "open", "request_id")
 
     def __init__(self, request_id: str) -> None:
         self.request_id = request_id
@@ -43,12 +48,16 @@ class _Intake:
         self._fold = Fold()
         self._add_all = self._fold.add_all
         self._due = 0
+        self._left = MAX_ANSWER_BYTES
 
     def feed(self, message: v1.StreamCompleteResponse) -> list[v1.StreamEvent]:
         """The events of this message, the next one last."""
         self.events = events = list(message.events)
         if message.first_seq != self._due and events:
             raise BrokenStream(f"event {self._due} was due and event {message.first_seq} came")
+        self._left -= message.ByteSize()
+        if self._left < 0:
+            raise BrokenStream(f"the answer is larger than {MAX_ANSWER_BYTES} bytes")
         self._add_all(events)
         self._due += len(events)
         events.reverse()
@@ -58,6 +67,8 @@ class _Intake:
         """What a call of grpc.aio gave: a message, or its end."""
         if read is grpc.aio.EOF:
             self.end()
+        elif read is None:  # grpc.aio's word for a message that it could not decode
+            raise BrokenStream("a message of the stream can't be read")
         else:
             self.feed(read)
 
