@@ -21,7 +21,7 @@ from trunkline_server.cli.gateway import Gateway, gateway_options
 from trunkline_server.cli.history import FileHistory, history_file
 from trunkline_server.cli.inputs import instructions, instructions_options
 from trunkline_server.cli.line_editor import Editor
-from trunkline_server.cli.models import served
+from trunkline_server.cli.model_choice import served
 from trunkline_server.cli.output import cost_of, note, note_left_out, print_failure, reported
 from trunkline_server.cli.talk import Talk, Turn, text_of
 

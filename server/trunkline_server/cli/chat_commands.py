@@ -7,7 +7,7 @@ from typing import Any, Final
 import trunkline
 from trunkline import v1
 from trunkline_server.cli.line_editor import expanded
-from trunkline_server.cli.models import served
+from trunkline_server.cli.model_choice import served
 from trunkline_server.cli.output import dollars, note
 from trunkline_server.cli.talk import Talk
 

@@ -17,7 +17,7 @@ from trunkline import v1
 from trunkline_server.cli.answer_view import opened_view, show
 from trunkline_server.cli.gateway import Gateway, gateway_options
 from trunkline_server.cli.inputs import instructions, instructions_options, piped
-from trunkline_server.cli.models import the_model
+from trunkline_server.cli.model_choice import the_model
 from trunkline_server.cli.output import (
     cost_of,
     note,

@@ -8,16 +8,19 @@
 """
 
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from trunkline_server.cli.markdown_view import cells
+from rich.cells import cell_len
 
 __all__ = ["Region", "reflows", "terminal_size"]
 
 _KEEP_LINES: Final = ("linux", "vt", "screen")
 """Beginnings of TERM where a narrower window cuts lines instead of wrapping them."""
+
+_STYLES: Final = re.compile(r"\x1b\[[0-9;]*m")
 
 USUAL_SIZE: Final = os.terminal_size((80, 24))
 """Of terminals that say they have no columns, as serial lines do."""
@@ -83,7 +86,7 @@ class Region:
     def _height(self, row: str, columns: int) -> int:
         if not self._reflowing or columns >= self._drawn_for:
             return 1
-        return max(-(-cells(row) // max(columns, 1)), 1)
+        return max(-(-_cells(row) // max(columns, 1)), 1)
 
 
 def _equal_begin(old: Sequence[str], new: Sequence[str]) -> int:
@@ -92,3 +95,8 @@ def _equal_begin(old: Sequence[str], new: Sequence[str]) -> int:
         if left != right:
             return place
     return min(len(old), len(new))
+
+
+def _cells(row: str) -> int:
+    """Columns that a painted row takes."""
+    return cell_len(_STYLES.sub("", row))

@@ -18,7 +18,6 @@ from pygments.lexers import get_lexer_by_name
 from pygments.token import Comment, Generic, Keyword, Name, Number, Operator, String
 from pygments.util import ClassNotFound
 from rich import markdown
-from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from rich.style import Style
 from rich.syntax import ANSISyntaxTheme, Syntax
@@ -28,7 +27,7 @@ from rich.theme import Theme
 from trunkline_server.cli.markdown_blocks import Block, Kind
 from trunkline_server.cli.printable import visible
 
-__all__ = ["Painter", "cells"]
+__all__ = ["Painter"]
 
 MIN_WIDTH: Final = 10
 MAX_CONTEXT: Final = 8 * 1024
@@ -73,9 +72,7 @@ _CODE_THEME: Final = ANSISyntaxTheme(
         Generic.Heading: Style(bold=True),
     }
 )
-_SGR: Final = r"\x1b\[[0-9;]*m"
-_STYLES: Final = re.compile(_SGR)
-_TRAILING: Final = re.compile(rf"(?: |{_SGR})+$")
+_TRAILING: Final = re.compile(r"(?: |\x1b\[[0-9;]*m)+$")
 _PARSER: Final = MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", "table"])
 
 
@@ -143,11 +140,6 @@ def _coloured(code: str, language: str, context: str = "") -> Text:
     before = f"{context}\n" if context else ""
     text = Syntax("", lexer, theme=_CODE_THEME).highlight(before + code)
     return text[len(before) : len(before) + len(code)]
-
-
-def cells(row: str) -> int:
-    """Columns that a painted row takes."""
-    return cell_len(_STYLES.sub("", row))
 
 
 def _trimmed(row: str) -> str:
