@@ -8,9 +8,11 @@
 
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Final
+from typing import Any, Final
 
 import click
+
+from trunkline_server.cli.streams import open_streams, written
 
 __all__ = ["main"]
 
@@ -23,6 +25,12 @@ COMMANDS: Final[Mapping[str, str]] = {
 
 class _FromTable(click.Group):
     """A group whose commands are those of the table."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run a command, whatever its streams are."""
+        open_streams()
+        with written():
+            return super().main(*args, **extra)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(COMMANDS)

@@ -4,16 +4,12 @@
    can't drive the terminal.
 2. stdout carries answers; all else goes to stderr.
 3. A failure says what was wrong, by which reason, and how to mend it. There is no traceback.
-4. A reader who goes away ends the command quietly, a full disk with a sentence; the exit code is 1.
 """
 
-import errno
-import io
 import json
-import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, Final
 
 import click
@@ -37,7 +33,6 @@ __all__ = [
     "word",
     "write_now",
     "write_text",
-    "written",
 ]
 
 _MENDS: Final = {
@@ -65,42 +60,19 @@ _MENDS_BY_CODE: Final = {
 @contextmanager
 def reported(client: "trunkline.Client", *, as_json: bool = False, as_lines: bool = False) -> Iterator[None]:
     """Turns a failure into words (or JSON, or a line of it) and exit code 1, an interrupt into 130."""
-    with written():
-        try:
-            yield
-        except trunkline.TrunklineError as failure:
-            if as_lines:
-                print_line({"event": "error", "error": error_as_dict(failure)})
-            elif as_json:
-                print_json({"error": error_as_dict(failure)})
-            else:
-                print_failure(failure, client.target)
-            raise SystemExit(1) from None
-        except KeyboardInterrupt:
-            click.echo(err=True)
-            raise SystemExit(130) from None
-
-
-@contextmanager
-def written() -> Iterator[None]:
-    """Turns output that can't be written into exit code 1."""
     try:
         yield
-        sys.stdout.flush()
-    except OSError as failure:
-        _abandon_stdout()
-        if failure.errno != errno.EPIPE:
-            with suppress(OSError):
-                click.secho(f"error: the output can't be written: {failure.strerror}", fg="red", err=True)
+    except trunkline.TrunklineError as failure:
+        if as_lines:
+            print_line({"event": "error", "error": error_as_dict(failure)})
+        elif as_json:
+            print_json({"error": error_as_dict(failure)})
+        else:
+            print_failure(failure, client.target)
         raise SystemExit(1) from None
-
-
-def _abandon_stdout() -> None:
-    """What is still buffered goes nowhere; Python would try once more at its end, and complain."""
-    with suppress(io.UnsupportedOperation):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
+    except KeyboardInterrupt:
+        click.echo(err=True)
+        raise SystemExit(130) from None
 
 
 def print_failure(failure: "trunkline.TrunklineError", target: str) -> None:

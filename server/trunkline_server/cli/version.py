@@ -6,7 +6,7 @@ from typing import Final
 
 import click
 
-from trunkline_server.cli.output import print_json, written
+from trunkline_server.cli.output import print_json
 
 _PARTS: Final = {"trunkline-server": "trunkline-server", "contract": "trunkline", "grpcio": "grpcio"}
 
@@ -18,9 +18,8 @@ def command(as_json: bool) -> None:
     versions = {part: metadata.version(name) for part, name in _PARTS.items()}
     versions["contract"] = f"trunkline.v1 ({versions['contract']})" if not as_json else versions["contract"]
     versions["python"] = platform.python_version()
-    with written():
-        if as_json:
-            print_json(versions)
-            return
-        for part, version in versions.items():
-            click.echo(f"{part:<17} {version}")
+    if as_json:
+        print_json(versions)
+        return
+    for part, version in versions.items():
+        click.echo(f"{part:<17} {version}")
