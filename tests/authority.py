@@ -12,7 +12,7 @@ from typing import Any
 import grpc
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -131,6 +131,24 @@ class Files:
         """Another pair, one file after the other."""
         self.cert.write_bytes(pair.chain)
         self.key.write_bytes(pair.key)
+
+
+def key_that_grpc_refuses() -> rsa.RSAPrivateKey:
+    """A key like any other, but for its exponent: BoringSSL takes 33 bits, OpenSSL 64."""
+    exponent = (1 << 40) + 15
+    made = rsa.generate_private_key(65537, 2048).private_numbers()
+    p, q = made.p, made.q
+    d = pow(exponent, -1, (p - 1) * (q - 1))
+    numbers = rsa.RSAPrivateNumbers(
+        p=p,
+        q=q,
+        d=d,
+        dmp1=rsa.rsa_crt_dmp1(d, p),
+        dmq1=rsa.rsa_crt_dmq1(d, q),
+        iqmp=rsa.rsa_crt_iqmp(p, q),
+        public_numbers=rsa.RSAPublicNumbers(exponent, p * q),
+    )
+    return numbers.private_key(unsafe_skip_rsa_key_validation=True)
 
 
 def _pem(key: Any, password: bytes = b"") -> bytes:

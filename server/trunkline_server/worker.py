@@ -25,7 +25,7 @@ from trunkline_server.config.snapshot import LocalModelAddress, Snapshot, build
 from trunkline_server.core import control, log
 from trunkline_server.core.secret import Secret
 from trunkline_server.engine.server import TransportLimits, make_server
-from trunkline_server.engine.tls import ServerTls
+from trunkline_server.engine.tls import ServerTls, is_refused
 
 CLEAN_UP_S: Final = 2.0
 """Longest wait for the clean-up of calls that the end of the grace has cut."""
@@ -46,7 +46,7 @@ class Worker:
         async with open_app(self._settings, _snapshot(first), os.environ) as app:
             tls = ServerTls(first.tls, app.clock) if first.tls else None
             server = server_for(app, self._settings, share_port=first.share_port, tls=tls)
-            if not self._bind(server, first.listen, tls):
+            if not self._bind(server, first, tls):
                 return
             await server.start()
             self._tell(app, serving=True)
@@ -58,12 +58,16 @@ class Worker:
             beat.cancel()
             self._channel.send(control.Drained())
 
-    def _bind(self, server: grpc.aio.Server, addresses: tuple[str, ...], tls: ServerTls | None) -> bool:
-        for address in addresses:
+    def _bind(self, server: grpc.aio.Server, first: control.Configure, tls: ServerTls | None) -> bool:
+        for address in first.listen:
             try:
                 bind(server, address, tls)
             except RuntimeError:
                 why = f"can't listen on {address}; free it, or choose another in TRUNKLINE_LISTEN"
+                if first.tls and is_refused(first.tls):
+                    why = (
+                        "gRPC can't use what is in TRUNKLINE_TLS_CERT_FILE and _KEY_FILE; make a pair with ECDSA P-256"
+                    )
                 self._channel.send(control.Failed(why=why))
                 return False
         return True
@@ -80,11 +84,17 @@ class Worker:
             if isinstance(message, control.Configure):
                 self._configure(app, message)
             elif isinstance(message, control.Renew) and tls:
-                tls.use(message.tls)
+                self._renew(tls, message)
             elif isinstance(message, control.Drain):
                 return message
             elif message is None:
                 control.exit_orphaned()
+
+    def _renew(self, tls: ServerTls, renew: control.Renew) -> None:
+        if is_refused(renew.tls):
+            self._channel.send(control.NotRenewed(renewal=renew.renewal))
+        else:
+            tls.use(renew.tls)
 
     def _configure(self, app: App, message: control.Configure) -> None:
         try:

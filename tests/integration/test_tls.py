@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import socket
 import ssl
 import subprocess
@@ -15,7 +16,7 @@ import pytest
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
-from tests.authority import DAY, NOW, Authority, Files, presenting
+from tests.authority import DAY, NOW, Authority, Files, key_that_grpc_refuses, presenting
 from tests.fakes import provider as fake
 from tests.processes import serving
 from tests.running import ask, completion, one_provider, running
@@ -349,6 +350,44 @@ async def test_a_bad_pair_changes_nothing_and_is_told_once(tmp_path):
                 await asyncio.sleep(0.05)
         assert {await serial(gateway.target, OURS.context()) for _ in range(8)} == {first}
         assert gateway.log.read_text().count("the new certificate can't be used") == 1
+
+
+async def test_a_pair_that_grpc_refuses_is_told_and_the_one_before_stays(tmp_path):
+    """Workers say that their TLS library refuses a pair; the one before stays in force until a better one is there."""
+    files = Files(tmp_path, GATEWAY)
+    refused, better = OURS.issue("localhost", key=key_that_grpc_refuses()), OURS.issue("localhost", "127.0.0.1")
+
+    async with serving(tmp_path, NOWHERE, "--workers", "2", environ=files.environ) as gateway:
+
+        async def said(words):
+            async with asyncio.timeout(15):
+                while words not in gateway.log.read_text():
+                    await asyncio.sleep(0.05)
+
+        first = await serial(gateway.target, OURS.context())
+        files.replace(refused)
+        await said("gRPC refuses it; the certificate of localhost, 127.0.0.1 until")
+        gateway.worker().kill()
+        await said("is back")
+        assert {await serial(gateway.target, OURS.context()) for _ in range(8)} == {first}
+        files.replace(better)
+        async with asyncio.timeout(10):
+            while await serial(gateway.target, OURS.context()) == first:
+                await asyncio.sleep(0.05)
+        assert gateway.log.read_text().count("gRPC refuses it") == 1
+
+
+def test_a_gateway_that_starts_with_a_pair_that_grpc_refuses_says_so(tmp_path):
+    """It is the certificate that is told of, and not the address."""
+    files = Files(tmp_path, OURS.issue("localhost", key=key_that_grpc_refuses()))
+    command = (sys.executable, "-m", "trunkline_server", "serve", "--listen", "127.0.0.1:0", "--probe-listen", "")
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("TRUNKLINE_")}
+    ended = subprocess.run(
+        command, cwd=tmp_path, env=clean | files.environ, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert ended.returncode == 1
+    assert "gRPC can't use what is in TRUNKLINE_TLS_CERT_FILE" in ended.stderr
+    assert "can't listen" not in ended.stderr
 
 
 async def test_failed_handshakes_fill_no_disk(tmp_path):

@@ -67,8 +67,10 @@ class Configure(_Message, frozen=True, kw_only=True, tag="configure"):
 
 
 class Renew(_Message, frozen=True, kw_only=True, tag="renew"):
-    """To a worker: present this at connections to come."""
+    """To a worker: present this at connections to come. Answered by NotRenewed, or not at all."""
 
+    renewal: int
+    """Grows with each change."""
     tls: TlsMaterial
 
 
@@ -95,6 +97,12 @@ class Refused(_Message, frozen=True, kw_only=True, tag="refused"):
     generation: int
     why: str
     """For the operator; without secrets."""
+
+
+class NotRenewed(_Message, frozen=True, kw_only=True, tag="not_renewed"):
+    """From a worker: its TLS library refuses what that renewal brought; what was presented before still is."""
+
+    renewal: int
 
 
 class Drained(_Message, frozen=True, kw_only=True, tag="drained"):
@@ -154,6 +162,7 @@ Message = (
     | Ready
     | Configured
     | Refused
+    | NotRenewed
     | Drained
     | Heartbeat
     | Failed

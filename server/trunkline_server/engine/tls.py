@@ -10,6 +10,7 @@
 """
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 import grpc
@@ -58,6 +59,22 @@ class ServerTls:
             fetch,  # type: ignore[arg-type]
             require_client_authentication=self.mutual,
         )
+
+
+def is_refused(material: TlsMaterial) -> bool:
+    """Whether gRPC's TLS library refuses it: a judge of another library can't know. Takes a millisecond or ten.
+
+    gRPC keeps what it had and tells nobody when a fetcher brings such a pair, but it refuses a port. So one is opened
+    for that moment, where only this machine comes in, by a server that never starts.
+    """
+    server = grpc.server(ThreadPoolExecutor(max_workers=1))
+    try:
+        server.add_secure_port("127.0.0.1:0", ServerTls(material, lambda: 0.0).credentials())
+    except (RuntimeError, ValueError):
+        return True
+    finally:
+        server.stop(None)
+    return False
 
 
 def _prepare(material: TlsMaterial) -> "grpc.ServerCertificateConfiguration":

@@ -4,6 +4,8 @@
  in force --the files change--> seen --the same at the next look, and right--> in force
                                  |  ^
                                  +--+  changing still, or wrong: the one before stays in force
+
+ in force --a worker's TLS library refuses it--> the one before, until the files change again
 ```
 1. A pair takes effect only as a whole and only if all of it is right. Content is compared, not times: it may be
    replaced in place, by renaming, or by the symbolic links of a Kubernetes secret.
@@ -20,7 +22,7 @@ from typing import Final
 from loguru import logger
 
 from trunkline_server.config import ConfigError, Problem
-from trunkline_server.config.tls import Judged, TlsFiles, judge, read_and_judge, read_files
+from trunkline_server.config.tls import CERT_FILE, Judged, TlsFiles, judge, read_and_judge, read_files
 from trunkline_server.core.tls import TlsMaterial
 from trunkline_server.supervisor.limits import Limits
 
@@ -40,6 +42,12 @@ class Certificates:
         now = now or datetime.now(UTC)
         self.material: TlsMaterial | None = None
         """What workers present; None without TLS."""
+        self.renewal = 0
+        """Grows whenever that changes."""
+        self._before: tuple[TlsMaterial | None, Judged] | None = None
+        """What was in force before, as long as workers may refuse what is."""
+        self._refused: TlsMaterial | None = None
+        """What workers have refused: it is not tried again."""
         self._files = files
         self._limits = limits
         self._judged = Judged()
@@ -87,6 +95,8 @@ class Certificates:
         if not self._files:
             return False
         content = _content(self._files)
+        if content == self._refused:
+            return False
         if content == self.material:
             self._reconcile()
             return False
@@ -105,6 +115,17 @@ class Certificates:
             self._complain(problems)
         return False
 
+    def refused(self, renewal: int) -> bool:
+        """Workers can't present what that renewal brought; True if the one before it is in force again."""
+        if renewal != self.renewal or self._before is None:
+            return False  # another worker has said so, or it is replaced already
+        self._refused = self.material
+        (self.material, self._judged), self._before = self._before, None
+        self.renewal += 1
+        logger.error("workers can't use the new certificate: gRPC refuses it; {} stays in force", self._judged)
+        logger.error("{}", Problem(key=CERT_FILE, message="refused by gRPC", mend="Make a pair with ECDSA P-256"))
+        return True
+
     def remind(self, now: datetime) -> None:
         """Warns once a day while the certificate in force is about to end, or has."""
         end = self._judged.not_after
@@ -121,6 +142,9 @@ class Certificates:
         judged = judge(files, material, now)
         if judged.problems:
             return judged.problems
+        self._before = self.material, self._judged
+        self._refused = None
+        self.renewal += 1
         self.material, self._judged, self._told_at = material, judged, now
         self._seen, self._complained = (), False
         logger.info("a new certificate is in force: {}", judged)
@@ -137,7 +161,7 @@ class Certificates:
         """The files hold what is in force."""
         if self._complained:
             logger.info("the certificate's files hold again what is in force")
-        self._seen, self._complained = (), False
+        self._seen, self._complained, self._refused = (), False, None
 
     def _warn(self) -> None:
         for doubt in self._judged.doubts:

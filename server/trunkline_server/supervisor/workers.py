@@ -74,7 +74,7 @@ class Workers:
         """Tells all which certificate to present now; those to come will hear it too."""
         if self._certificates.material:
             for keeper in self._keepers:
-                keeper.send(control.Renew(tls=self._certificates.material))
+                keeper.send(control.Renew(renewal=self._certificates.renewal, tls=self._certificates.material))
 
     async def drain(self, at_once: asyncio.Event) -> None:
         """Has all end their calls and exit; returns when they have, their time is over, or `at_once` is set."""
@@ -154,6 +154,8 @@ class Workers:
             if self._configuration.refused(message.generation):
                 logger.warning("the configuration before it is in effect again")
                 self._refused()
+        elif isinstance(message, control.NotRenewed) and self._certificates.refused(message.renewal):
+            self.renew()
 
     def _tell_in_effect(self) -> None:
         """Says once per generation that all workers serve it."""
