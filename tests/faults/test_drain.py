@@ -8,6 +8,7 @@ import pytest
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
+import trunkline
 from tests.fakes import provider as fake
 from tests.processes import serving
 from tests.running import ask, completion, models, one_provider
@@ -64,6 +65,31 @@ async def test_new_calls_are_turned_away_while_open_ones_end(provider, tmp_path)
                         break
                 await asyncio.sleep(0.02)
         assert await stream == "to the very end"
+
+
+async def test_a_gateway_that_goes_costs_no_call_where_another_stays(provider, tmp_path):
+    """Forty callers of the shipped client lose nothing while one of two gateways takes its leave."""
+    provider.script = fake.chat(text="one of many")
+    document = one_provider(provider.base_url)
+    folders = [tmp_path / name for name in ("goes", "stays")]
+    for folder in folders:
+        folder.mkdir()
+    gone = asyncio.Event()
+    async with serving(folders[0], document) as goes, serving(folders[1], document) as stays:
+
+        async def caller(client):
+            texts = set()
+            while not gone.is_set():
+                texts.add((await client.complete("m", "hello")).text)
+            return texts | {(await client.complete("m", "hello")).text}
+
+        async with trunkline.AsyncClient(f"ipv4:{goes.target},{stays.target}", timeout=20) as client:
+            callers = [asyncio.create_task(caller(client)) for _ in range(40)]
+            await provider.seen(400)
+            goes.stop()
+            assert await asyncio.wait_for(goes.process.wait(), 10) == 0
+            gone.set()
+            assert await asyncio.gather(*callers) == [{"one of many"}] * 40
 
 
 async def test_a_bad_file_under_load_changes_nothing(provider, tmp_path):

@@ -219,7 +219,7 @@ async def test_a_call_while_the_worker_stops(gateway, wire):
     gateway.app.health.end_watches()
     assert (await wire.ending(1))["grpc-status"] == "0"
     ending = await wire.ending(3)
-    assert ending == {"closed": ""} or bare(ending)[0] == "14"
+    assert ending == {"closed": ""} or bare(ending)[0] in {"1", "14"}
     await asyncio.wait_for(stopping, 5)
 
 
@@ -280,7 +280,8 @@ async def test_a_connection_of_age_whose_calls_outlast_the_grace(provider):
 FORBIDDEN = {
     "no frame at all": b"\xff" * 100,
     "a window that grows by nothing": window(0, 0).serialize(),
-    "a frame above the size of frames": DataFrame(1, data=bytes(20_000)).serialize(),
+    # Above what the gateway's settings allow too, so that it does not matter whether they have been taken in.
+    "a frame above the size of frames": (5 * MIB).to_bytes(3) + bytes([0, 0]) + (1).to_bytes(4),
     "a ping of four bytes": b"\0\0\4\6\0\0\0\0\0abcd",
 }
 

@@ -120,6 +120,22 @@ async def test_a_call_is_tried_four_times_at_most(gateway):
     assert len(gateway.calls) == 4
 
 
+async def test_a_call_that_a_stopping_gateway_drops_is_repeated(gateway):
+    """gRPC gives calls that wait in a server that stops a bare CANCELLED; they were not begun, and cost nothing."""
+    left = [1]
+
+    async def dropped(request, context):
+        if left[0]:
+            left[0] -= 1
+            return await fake.fail(grpc.StatusCode.CANCELLED, "CANCELLED")(request, context)
+        return await fake.answer("Hello")(request, context)
+
+    gateway.on_complete = dropped
+    async with trunkline.AsyncClient(gateway.target, timeout=20) as client:
+        assert (await client.complete("m", "Hi")).text == "Hello"
+    assert len(gateway.calls) == 2
+
+
 async def test_nothing_is_repeated_after_the_first_message(gateway):
     """A stream that failed with UNAVAILABLE after a part of the answer is never sent again, pushback or not."""
     gateway.on_stream = fake.play(fake.messages(fake.events("Hel", "lo")[:3]), then=unavailable(10, fake.silence))

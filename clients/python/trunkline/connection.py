@@ -4,9 +4,10 @@
 2. Every channel has connections of its own; channels with equal options would share them otherwise.
 3. Every message, both ways, is at most 64 MiB; a larger one fails with RESOURCE_EXHAUSTED.
 4. A call that fails with UNAVAILABLE before its first message is tried up to 4 times in all, with pauses of about 0.3,
-   0.6 and 1 s, within its deadline: a gateway that restarts is back by then. The gateway's grpc-retry-pushback-ms
-   forbids it or says when. At most 8 MiB of a request are kept for that; a larger one is tried once. After about 500
-   failures without a success between them, repeats stop until calls succeed again.
+   0.6 and 1 s, within its deadline: a gateway that restarts is back by then. So is one that fails with CANCELLED, unless
+   it was cancelled here: gRPC gives calls that wait in a server that stops that status. The gateway's
+   grpc-retry-pushback-ms forbids it or says when. At most 8 MiB of a request are kept for that; a larger one is tried
+   once. After about 500 failures without a success between them, repeats stop until calls succeed again.
 5. A target of several addresses ("dns:///name:port", "ipv4:a:1,b:1") is one connection to each of them: calls go to
    each in turn, to none that is not SERVING, and a repeat goes to the next. The bounds of trunkline.pool hold for all
    of them together, so the last one that is left can take what is running.
@@ -54,7 +55,7 @@ _RETRIES: Final = {
                 "initialBackoff": "0.3s",
                 "maxBackoff": "1s",
                 "backoffMultiplier": 2,
-                "retryableStatusCodes": ["UNAVAILABLE"],
+                "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
             },
         }
     ],
