@@ -166,6 +166,20 @@ def test_the_cas_of_callers(tmp_path):
     assert [doubt.message for doubt in both.doubts] == [f"its CA Old CA ended on {NOW - DAY:%Y-%m-%d %H:%M UTC}"]
 
 
+@pytest.mark.parametrize("before", [b"\xef\xbb\xbf", b"  "], ids=["byte order mark", "spaces"])
+def test_pem_that_begins_no_line_is_refused(tmp_path, before):
+    """What gRPC would not read is a problem of each file that has it, though other readers of PEM take it."""
+    pair = CA.issue("gateway.example")
+    files, named = files_of(tmp_path, pair)
+    files.cert.write_bytes(before + pair.chain)
+    files.key.write_bytes(before + pair.key)
+    problems = read_and_judge(named, NOW)[1].problems
+    assert [problem.key for problem in problems] == ["TRUNKLINE_TLS_CERT_FILE", "TRUNKLINE_TLS_KEY_FILE"]
+    assert {problem.message for problem in problems} == {"has something before -----BEGIN or -----END"}
+    [problem] = judged(tmp_path, client_ca=before + CA.pem).problems
+    assert (problem.key, problem.message) == ("TRUNKLINE_TLS_CLIENT_CA_FILE", problems[0].message)
+
+
 def test_no_secret_is_told(tmp_path):
     """Neither problems nor reprs show anything of a key or a certificate."""
     files, named = files_of(tmp_path)

@@ -4,6 +4,7 @@
 2. Each problem names the setting, the file and the mend. No error of the library is quoted: it may hold the content.
 """
 
+import re
 import stat
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
@@ -28,6 +29,10 @@ _CURVES: Final = ("secp256r1", "secp384r1")
 """The curves that gRPC's own clients take; they offer neither P-521 nor Ed25519."""
 _RENEW: Final = "Put a renewed one there; it is in force within a second"
 _PEM: Final = "It has lines that begin with -----BEGIN; `openssl x509 -inform der` turns DER into that"
+_SHIFTED: Final = re.compile(rb"(?<!\n)(?<!\A)-----(?:BEGIN|END) ")
+"""A mark that does not begin its line: after spaces, or a byte order mark. gRPC reads no PEM there, and would fail to
+serve what was judged right."""
+_UNSHIFT: Final = "Begin those lines with -----, without spaces or a byte order mark before them"
 _NO_PEM: Final = (ValueError, TypeError, UnsupportedAlgorithm)
 _NO_EXTENSION: Final = (x509.ExtensionNotFound, ValueError)
 
@@ -59,6 +64,9 @@ def judge(files: TlsFiles, material: TlsMaterial, now: datetime) -> Judged:
 
 
 def _load(content: bytes, path: Path, setting: str, problems: list[Problem]) -> list[x509.Certificate]:
+    if _SHIFTED.search(content):
+        problems.append(_problem(path, setting, "has something before -----BEGIN or -----END", _UNSHIFT))
+        return []
     try:
         return x509.load_pem_x509_certificates(content)
     except _NO_PEM:
@@ -68,6 +76,9 @@ def _load(content: bytes, path: Path, setting: str, problems: list[Problem]) -> 
 
 def _public_key(content: bytes, path: Path, problems: list[Problem]) -> bytes:
     """The public half of the key, as bytes to compare; empty after a problem."""
+    if _SHIFTED.search(content):
+        problems.append(_problem(path, KEY_FILE, "has something before -----BEGIN or -----END", _UNSHIFT))
+        return b""
     try:
         key = load_pem_private_key(content, password=None)
         return key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
