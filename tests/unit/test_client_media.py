@@ -88,6 +88,16 @@ def test_what_is_text_goes_as_text(file, name):
     assert block(file(name, codecs.BOM_UTF8 + b"a")) == v1.Block(text=v1.Text(text="a"))
 
 
+def test_texts_beside_other_parts_have_names(file):
+    """In a list of several parts a text file says its name first, so that a model can tell them apart; media do not."""
+    said = conversation(trunkline.User(["Compare.", file("a.md", b"one"), file("b.md", b"two"), file("c.png", PNG)]))
+    assert [block.text.text for block in said[0].blocks] == ["Compare.", "a.md:\none", "b.md:\ntwo", ""]
+    for alone in (file("a.md", b"one"), trunkline.System([file("a.md", b"one")])):
+        assert conversation(alone)[0].blocks[0].text.text == "one"
+    odd = conversation(trunkline.User(["x", file("a\nb.md", b"one")]))
+    assert odd[0].blocks[1].text.text == "a?b.md:\none"
+
+
 @pytest.mark.parametrize(
     ("name", "data"), [("a.txt", "größer".encode("latin-1")), ("a.txt", "a".encode("utf-16")), ("a.zip", ZIP)]
 )

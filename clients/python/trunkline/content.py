@@ -53,11 +53,13 @@ def blocks(content: Content, place: str) -> list[v1.Block]:
     if isinstance(content, str):
         return [_text(content, place)]
     if isinstance(content, Sequence) and not isinstance(content, _BARE):
-        return [_block(part, f"{place}[{index}]") for index, part in enumerate(content)]
-    return [_block(content, place)]
+        named = len(content) > 1
+        return [_block(part, f"{place}[{index}]", named=named) for index, part in enumerate(content)]
+    return [_block(content, place, named=False)]
 
 
-def _block(part: Any, place: str) -> v1.Block:
+def _block(part: Any, place: str, *, named: bool) -> v1.Block:
+    """One block. `named`: the text of a file follows its name."""
     if isinstance(part, str):
         return _text(part, place)
     field = _WRAPPED.get(type(part))
@@ -66,7 +68,7 @@ def _block(part: Any, place: str) -> v1.Block:
     if isinstance(part, v1.Block):
         return part
     if isinstance(part, Path):
-        return file_block(part, place)
+        return file_block(part, place, named=named)
     if isinstance(part, _BARE):
         raise TypeError(
             f"{place}: bytes do not say what they are; write v1.Media(mime_type=..., data=...), a pathlib.Path, "

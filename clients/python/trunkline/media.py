@@ -2,7 +2,8 @@
 
 1. A file has at most 32 MiB less 64 KiB, so that a request with it fits the gateway; of a longer one no more is read.
 2. What is in a file is told by its first bytes where they are certain, then by its name; else it is text in UTF-8,
-   which every model takes, or refused.
+   which every model takes, or refused. Beside other parts a text is preceded by the file's name in a line of its own,
+   so that a model can tell several apart; alone it is all that is said.
 3. Nothing is fetched: an address goes to the provider as it is.
 """
 
@@ -84,16 +85,26 @@ _BY_NAME: Final = {
 """Suffixes of files that are no text."""
 
 
-def file_block(path: Path, place: str) -> v1.Block:
-    """What a file holds: a medium, or a text. Raises ValueError, or OSError as reading did, both naming the place."""
+def file_block(path: Path, place: str, *, named: bool) -> v1.Block:
+    """What a file holds: a medium, or a text, after its name if `named`.
+
+    Raises ValueError, or OSError as reading did, both naming the place.
+    """
     data = _read(path, place)
     mime_type = _media_type(path, data)
     if not mime_type:
-        return v1.Block(text=v1.Text(text=_text(path, data, place)))
+        head = f"{_printable(path.name)}:\n" if named else ""
+        return v1.Block(text=v1.Text(text=head + _text(path, data, place)))
     # Documents are shown to models by their names; pictures and sounds have no place for one at most providers.
     name = path.name if mime_type.startswith("application/") else ""
     with placed(place):
         return v1.Block(media=v1.Media(mime_type=mime_type, data=data, name=name))
+
+
+def _printable(name: str) -> str:
+    """A file's name in one line. It may hold bytes that are no text."""
+    told = name.encode(errors="backslashreplace").decode()
+    return "".join(letter if letter.isprintable() else "?" for letter in told)
 
 
 def _read(path: Path, place: str) -> bytes:
