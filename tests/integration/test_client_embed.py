@@ -3,6 +3,7 @@
 import array
 import asyncio
 import struct
+from pathlib import Path
 
 import grpc
 import pytest
@@ -45,6 +46,20 @@ async def ask(gateway, request):
         return await asyncio.to_thread(in_a_thread, call)
 
     return threaded if request.param == "threads" else here
+
+
+@pytest.mark.parametrize(
+    "part", [v1.Media(uri="https://a.example/b.png"), {"type": "text", "text": "a"}, Path("a.txt")]
+)
+async def test_one_part_is_one_input(gateway, ask, part, tmp_path, monkeypatch):
+    """A medium, a dict or a path that stands alone is embedded as it is, and not taken for a list."""
+    monkeypatch.chdir(tmp_path)
+    Path("a.txt").write_text("a")
+    vector = v1.EmbeddingVector(dimensions=1, dtype=v1.EMBEDDING_DTYPE_INT8, data=b"\1")
+    gateway.on_embed = fake.give(v1.EmbedResponse(vectors=[vector]))
+    assert len(await ask(lambda client: client.embed("vectors", part))) == 1
+    wanted = v1.Block(media=part) if isinstance(part, v1.Media) else v1.Block(text=v1.Text(text="a"))
+    assert [list(each.blocks) for each in gateway.last.request.inputs] == [[wanted]]
 
 
 async def test_inputs_become_a_request_and_vectors_arrays(gateway, ask):

@@ -9,10 +9,13 @@ import struct
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from numbers import Integral
+from pathlib import Path
 from typing import Any, Final, TypeAlias, TypedDict
 
+from google.protobuf.message import Message
+
 from trunkline import v1
-from trunkline.conversation import Content, blocks
+from trunkline.content import Content, Part, blocks
 from trunkline.errors import BrokenStream
 from trunkline.notation import checked, checked_text, enum_value, json_bytes, placed
 from trunkline.signpost import Signposted, unknown_options
@@ -21,8 +24,8 @@ __all__ = ["EmbedOptions", "Embeddings", "Inputs", "Vector", "embed_request"]
 
 Vector: TypeAlias = "array.array[float]"
 """Numbers in one piece of memory, which numpy.frombuffer takes without copying."""
-Inputs = str | v1.EmbedInput | Iterable[Content | v1.EmbedInput]
-"""A text, or several things to embed: each is text, a v1.Media or another content, or a v1.EmbedInput."""
+Inputs = Part | v1.EmbedInput | Iterable[Content | v1.EmbedInput]
+"""A text or another part, or several things to embed: each is text, a v1.Media or other content, or a v1.EmbedInput."""
 
 
 class EmbedOptions(TypedDict, total=False):
@@ -77,7 +80,9 @@ def embed_request(
 
 
 def _inputs(inputs: Inputs) -> list[v1.EmbedInput]:
-    several = [inputs] if isinstance(inputs, str | v1.EmbedInput) else inputs
+    several: Any = inputs
+    if isinstance(inputs, str | Path | Mapping | Message):
+        several = [inputs]
     with placed("inputs"):
         return [_input(each, f"inputs[{index}]") for index, each in enumerate(several)]
 
