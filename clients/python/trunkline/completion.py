@@ -1,9 +1,9 @@
 """A whole answer, as people use it."""
 
-import importlib
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from trunkline import v1
+from trunkline.late import Late
 from trunkline.signpost import Signposted
 
 __all__ = ["Completion", "Reader", "T_co", "asked", "settled"]
@@ -13,9 +13,12 @@ if TYPE_CHECKING:
     # the oldest Python that this runs on, and only type checkers need them.
     from typing_extensions import TypeVar as TypeVarWithDefault
 
+    from trunkline.output import output_of
+
     T_co = TypeVarWithDefault("T_co", covariant=True, default=None)
 else:
     T_co = TypeVar("T_co", covariant=True)
+    output_of = Late("trunkline.output:output_of")
 
 
 class Reader(Protocol[T_co]):
@@ -63,8 +66,9 @@ class Completion(Signposted, Generic[T_co]):
 
         Raises InvalidOutput while the model asks for tools and has not answered.
         """
-        if self._reader is not None:
-            self._value, self._reader = self._reader.read(self), None
+        reader = self._reader  # another thread may be here too, and be done first
+        if reader is not None:
+            self._value, self._reader = reader.read(self), None
         return getattr(self, "_value", None)  # type: ignore[return-value] # without a reader, T_co is None
 
     @property
@@ -171,6 +175,10 @@ class Completion(Signposted, Generic[T_co]):
         """
         return self.response.started.request_id
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A copy has the value as far as it was read: the type that was asked for may be one that no pickle can name.
+        return _again, (self.response, getattr(self, "_value", None))
+
     def __repr__(self) -> str:
         known = self.finish_reason in v1.FinishReason.values()  # a newer gateway may have more reasons
         reason = v1.FinishReason.Name(self.finish_reason) if known else str(self.finish_reason)
@@ -178,11 +186,17 @@ class Completion(Signposted, Generic[T_co]):
         return f"Completion({self.response.finished.model}, {word}, {len(self.message.blocks)} blocks)"
 
 
+def _again(response: v1.CompleteResponse, value: Any) -> Completion[Any]:
+    completion: Completion[Any] = Completion(response)
+    completion._value = value
+    return completion
+
+
 def asked(kind: Any, request: v1.CompleteRequest, *, given: bool) -> tuple[v1.CompleteRequest, Reader[Any] | None]:
     """The request that asks for a value of this type, if one is asked for. A `given` request is the caller's own."""
     if kind is None:
         return request, None
-    reader: Reader[Any] = importlib.import_module("trunkline.output").output_of(kind)
+    reader: Reader[Any] = output_of(kind)
     if request.HasField("response_format"):
         raise TypeError("output: it sets response_format; give one of them")
     if given:

@@ -47,6 +47,8 @@ CONNECTION_LOST = "CONNECTION_LOST"
 """`reason` where the connection broke after the answer had begun. What had come is not the whole answer."""
 GATEWAY_UNREACHABLE = "GATEWAY_UNREACHABLE"
 """`reason` where no connection could be made, or it broke before anything of the answer came."""
+MESSAGE_TOO_LARGE = "MESSAGE_TOO_LARGE"
+"""`reason` where gRPC refused a message, here or at the gateway; the message has its size and the bound."""
 TLS_FAILED = "TLS_FAILED"
 """`reason` where somebody answered and TLS failed; the message says how to mend it."""
 
@@ -108,8 +110,8 @@ class TrunklineError(Signposted, Exception):
         self.reason = reason or self.code
         """A name of v1.ErrorReason without its prefix: "MODEL_NOT_FOUND". With the domain "client.trunkline.dev" one of
         the client's own: "CONNECTION_LOST", "GATEWAY_UNREACHABLE", "TLS_FAILED", "STREAM_BROKEN", "CLIENT_CLOSED",
-        "CLIENT_POOL_BUSY", "CLIENT_POOL_FULL", "OUTPUT_INVALID", "OUTPUT_CUT",
-        "OUTPUT_REFUSED", "TURN_LIMIT", else the name of the status code."""
+        "CLIENT_POOL_BUSY", "CLIENT_POOL_FULL", "MESSAGE_TOO_LARGE", "NO_STATUS", "HTTP_502" and its like,
+        "OUTPUT_INVALID", "OUTPUT_CUT", "OUTPUT_REFUSED", "TURN_LIMIT", "WORKER_LOST", else the status code."""
         self.domain = domain if reason else domain or CLIENT_DOMAIN
         """Who says so: "trunkline.dev" for the gateway, the provider's name for a provider, else this client."""
         self.retry_after = retry_after
@@ -120,8 +122,17 @@ class TrunklineError(Signposted, Exception):
         self.request_id = request_id
         """Names the call in the gateway's records; give it to the operator."""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # An exception is copied, and sent between processes, by calling its class with the message; ours take more.
+        return _again, (type(self), self.message), self.__dict__
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.code}, {self.reason}: {self.message})"
+
+
+def _again(kind: type[TrunklineError], message: str) -> TrunklineError:
+    """An error without its members, which are set after it."""
+    return kind.__new__(kind, message)
 
 
 class InvalidRequest(TrunklineError):

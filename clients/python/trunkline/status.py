@@ -19,6 +19,7 @@ from trunkline.errors import (
     CLIENT_DOMAIN,
     CONNECTION_LOST,
     GATEWAY_UNREACHABLE,
+    MESSAGE_TOO_LARGE,
     TLS_FAILED,
     BrokenStream,
     FieldViolation,
@@ -32,6 +33,10 @@ _DETAILS_KEY: Final = "grpc-status-details-bin"
 _CODES: Final = {code.value[0]: code.name for code in grpc.StatusCode}
 _HTTP_STATUS: Final = re.compile(r"Received http2 header with status: ([0-9]{3})")
 """gRPC's words for an answer that is no gRPC."""
+_TOO_LARGE: Final = re.compile(
+    r"(?:(CLIENT|SERVER): )?(Sent|Received|Decompressed) message larger than max(?: \((\d+) vs. (\d+)\))?"
+)
+"""gRPC's words for a message beyond a bound, by whom it was refused, with its size and the bound."""
 _NO_STATUS: Final = ("No status received", "Stream removed")
 _CLOSED: Final = "Channel closed!"
 _SIGNS: Final = (
@@ -121,6 +126,9 @@ def _own_words(code: str, message: str, *, begun: bool) -> tuple[str, str]:
         return f"HTTP_{http[1]}", f"something before the gateway, a proxy perhaps, answered with HTTP status {http[1]}"
     if code == "CANCELLED" and _CLOSED in message:
         return CLIENT_CLOSED, "the client was closed"
+    large = _TOO_LARGE.search(message) if code == "RESOURCE_EXHAUSTED" else None
+    if large is not None:
+        return MESSAGE_TOO_LARGE, f"{_too_large(large)} ({message})"
     no_status = code == "UNKNOWN" and message.startswith(_NO_STATUS)
     if begun and (no_status or code == "UNAVAILABLE"):
         return CONNECTION_LOST, f"the connection to the gateway broke in the middle of the answer ({message or code})"
@@ -132,6 +140,15 @@ def _own_words(code: str, message: str, *, begun: bool) -> tuple[str, str]:
         if sign in message:
             return reason, f"{sentence} ({message})"
     return GATEWAY_UNREACHABLE, message
+
+
+def _too_large(large: re.Match[str]) -> str:
+    side, verb, size, bound = large.groups()
+    if side == "CLIENT" and verb == "Received":
+        return f"the answer has {int(size or 0):,} bytes, and this client takes at most {int(bound or 0):,}"
+    who = "this client sends" if verb == "Sent" else "the gateway takes"
+    told = f"has {int(size):,} bytes, and {who} at most {int(bound):,}" if size else f"has more bytes than {who}"
+    return f"the request {told}; send files by their address, v1.Media(uri=...), or fewer at once"
 
 
 def _rich_status(trailers: Iterable[tuple[str, str | bytes]]) -> status_pb2.Status:
