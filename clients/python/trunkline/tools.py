@@ -1,11 +1,16 @@
 """Builds the tools of a request, and the rules for calling them, from what people like to write."""
 
-import importlib
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from trunkline import v1
+from trunkline.late import Late
 from trunkline.notation import checked, checked_text, enum_value, json_bytes, placed, unknown_keys
+
+if TYPE_CHECKING:
+    from trunkline.functions import Function
+else:  # what reads functions is loaded with the first of them
+    Function = Late("trunkline.functions:Function")
 
 __all__ = ["PythonTool", "ToolForm", "read_functions", "tool_choice", "tools"]
 
@@ -45,11 +50,8 @@ def read_functions(given: Iterable[ToolForm]) -> list[ToolForm]:
 def _read(tool: ToolForm, place: str) -> ToolForm:
     if not callable(tool) or isinstance(tool, type):
         return tool
-    # What reads functions is loaded with the first of them.
-    functions = importlib.import_module("trunkline.functions")
     with placed(place):
-        function: PythonTool = functions.Function(tool)
-        return function
+        return Function(tool)
 
 
 def _tool(tool: ToolForm, place: str) -> v1.Tool:
