@@ -321,6 +321,83 @@ def test_files_go_with_the_next_question_and_chats_are_saved(gateway, open_chat,
     assert [message["role"] for message in saved["messages"]] == ["ROLE_USER", "ROLE_ASSISTANT"]
 
 
+@pytest.mark.parametrize(
+    "typed", ["/file ~nobody-of-that-name/x", "/file {}/dir", "/file {}/blob", "/file {}/empty", "/save {}/none/x"]
+)
+def test_a_path_that_can_not_be_used_is_told_in_words_for_people(gateway, open_chat, tmp_path, typed):
+    """Whatever the path is, the chat goes on, and the complaint speaks neither of Python nor of places in a call."""
+    (tmp_path / "dir").mkdir()
+    (tmp_path / "blob").write_bytes(b"\0\xff")
+    (tmp_path / "empty").touch()
+    with open_chat(columns=200) as screen:
+        screen.prompts()
+        screen.types(typed.format(tmp_path) + "\r")
+        screen.shows("not saved: " if "/save" in typed else "not attached: ")
+        screen.prompts()
+        assert not any(word in screen.text for word in ("Errno", "messages[", "v1.", "Error", "Traceback"))
+
+
+@pytest.mark.parametrize("typed", ["{}/my notes.txt", "'{}/my notes.txt'", '"{}/my notes.txt"', "{}/my\\ notes.txt"])
+def test_a_file_is_found_as_terminals_write_a_dropped_one(gateway, open_chat, tmp_path, typed):
+    """In quotes, with backslashes before its spaces, or as it is called."""
+    (tmp_path / "my notes.txt").write_text("Notes.")
+    with open_chat(columns=200) as screen:
+        screen.prompts()
+        screen.types(f"/file {typed.format(tmp_path)}\r")
+        screen.shows("with the next question: my notes.txt")
+
+
+def test_an_answer_that_text_can_not_show_is_described(gateway, open_chat):
+    """A cut, a picture and the call of a tool are told below the answer, and an answer without anything as well."""
+    events = fake.events("See:")
+    picture = v1.Block(media=v1.Media(mime_type="image/png", data=b"12345"))
+    call = v1.Block(tool_call=v1.ToolCall(id="1", name="look_up", arguments_json=b'{"a":1}'))
+    parts = [
+        v1.StreamEvent(**{kind: what})
+        for index, block in enumerate((picture, call), 1)
+        for kind, what in (
+            ("block_start", v1.BlockStart(index=index, header=block)),
+            ("block_stop", v1.BlockStop(index=index)),
+        )
+    ]
+    events[-1].finished.finish_reason = v1.FINISH_REASON_LENGTH
+    gateway.on_stream = fake.play(fake.messages([*events[:-1], *parts, events[-1]]))
+    with open_chat(columns=120) as screen:
+        screen.prompts()
+        screen.types("Hi\r")
+        screen.shows("(not shown: image/png, 5 bytes)", 'calls the tool look_up, which nobody runs here: {"a":1}')
+        screen.shows("(cut: the bound on output tokens was met)")
+        gateway.on_stream = fake.play(fake.messages([events[0], events[-1]]))
+        screen.prompts()
+        screen.types("Hi\r")
+        screen.shows("(the answer is empty)")
+
+
+def test_a_gateway_without_models_does_not_end_the_chat(gateway, open_chat):
+    """/model says that there is none, and the conversation goes on."""
+    with open_chat() as screen:
+        screen.prompts()
+        gateway.models = []
+        screen.types("/model x\r")
+        screen.shows("serves no model that you may use")
+        screen.prompts()
+
+
+def test_no_words_of_a_failure_or_an_ending_drive_the_terminal(gateway, open_chat):
+    """A provider's detail and a gateway's message are shown with their escapes made visible."""
+    events = fake.events("Hi")
+    events[-1].finished.finish_reason = v1.FINISH_REASON_REFUSAL
+    events[-1].finished.finish_detail = "no\x1b]0;owned\x07"
+    gateway.on_stream = fake.play(fake.messages(events))
+    with open_chat("complete", "Hi") as screen:
+        assert screen.ends() == 0
+        assert (screen.title, b"\x1b]" in screen.written, "no\u241b]0;owned" in screen.text) == ("", False, True)
+    gateway.on_stream = fake.play([], then=fake.fail(grpc.StatusCode.INTERNAL, "x\x1b]0;owned\x07"))
+    with open_chat("complete", "Hi") as screen:
+        assert screen.ends() == 1
+        assert (screen.title, b"\x1b]" in screen.written, "x\u241b]0;owned" in screen.text) == ("", False, True)
+
+
 def thinking(*thoughts):
     events = fake.events("Answer")
     for event in events[1:4]:

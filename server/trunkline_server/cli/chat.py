@@ -22,7 +22,8 @@ from trunkline_server.cli.history import FileHistory, history_file
 from trunkline_server.cli.inputs import instructions, instructions_options
 from trunkline_server.cli.line_editor import Editor
 from trunkline_server.cli.model_choice import served
-from trunkline_server.cli.output import cost_of, note, note_left_out, print_failure, reported
+from trunkline_server.cli.output import cost_of, note, print_failure, reported
+from trunkline_server.cli.remarks import note_remarks
 from trunkline_server.cli.talk import Talk, Turn, text_of
 
 
@@ -113,13 +114,16 @@ def _take(chat: Chat, entry: str) -> None:
     except trunkline.TrunklineError as failure:
         chat.talk.failed = True
         print_failure(failure, chat.client.target)
+    except (ValueError, click.ClickException) as wrong:  # what the client refuses to send; a gateway without models
+        chat.talk.failed = True
+        note(f"error: {wrong}")
 
 
 def _question(chat: Chat, text: str) -> None:
     try:
         question = chat.talk.question(text)
-    except (ValueError, OSError) as wrong:  # an attached file is gone
-        note(f"not asked: {wrong}; /file without a path sends none")
+    except ValueError as wrong:  # an attached file is gone
+        note(f"not asked: {wrong}; /file without PATH sends none")
         return
     chat.ask(chat, question)
 
@@ -136,5 +140,5 @@ def _ask(chat: Chat, question: v1.Message, *, thoughts: bool, plain: bool) -> No
         answer = stream.collect()
     turn = Turn(question=question, answer=answer.message, usage=answer.usage, cost_nano_usd=cost_of(answer))
     talk.answered(turn)
-    note_left_out(answer)
+    note_remarks(answer)
     note(after_turn(answer, clock, chat_cost_nano_usd=talk.cost_nano_usd))

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import trunkline
 from trunkline import v1
-from trunkline_server.cli.line_editor import expanded
+from trunkline_server.cli.inputs import typed_path
 from trunkline_server.cli.model_choice import served
 from trunkline_server.cli.output import dollars, note
 from trunkline_server.cli.talk import Talk
@@ -72,8 +72,8 @@ def _file(chat: Chat, path: str) -> None:
         note("no file goes with the next question")
         return
     try:
-        talk.attach(expanded(path))
-    except (ValueError, OSError) as wrong:
+        talk.attach(typed_path(path))
+    except ValueError as wrong:
         note(f"not attached: {wrong}")
     else:
         note(f"with the next question: {', '.join(each.name for each in talk.attached)}")
@@ -111,7 +111,7 @@ def _save(chat: Chat, path: str) -> None:
     if not path:
         note("/save PATH: to where?")
         return
-    file = expanded(path)
+    file = typed_path(path)
     try:
         with file.open("x", encoding="utf-8") as out:
             out.write(chat.talk.as_json() if file.suffix == ".json" else chat.talk.as_markdown())

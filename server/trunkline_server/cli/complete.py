@@ -20,8 +20,6 @@ from trunkline_server.cli.inputs import instructions, instructions_options, pipe
 from trunkline_server.cli.model_choice import the_model
 from trunkline_server.cli.output import (
     cost_of,
-    note,
-    note_left_out,
     print_json,
     print_line,
     reported,
@@ -29,21 +27,14 @@ from trunkline_server.cli.output import (
     usage_as_dict,
     word,
 )
+from trunkline_server.cli.remarks import note_remarks
 from trunkline_server.cli.schema import Misfit, fitting, format_of
-from trunkline_server.cli.talk import message_of
+from trunkline_server.cli.talk import instructing, message_of
 
 MISFIT: Final = 3
 """Exit code of an answer that is not the JSON that was asked for."""
 
 _STDIN: Final = "/dev/stdin"
-_ENDINGS: Final = {
-    v1.FINISH_REASON_LENGTH: "cut: the bound on output tokens was met",
-    v1.FINISH_REASON_CONTEXT_WINDOW: "cut: the model's context is full",
-    v1.FINISH_REASON_CONTENT_FILTER: "cut: the provider's filter ended the answer",
-    v1.FINISH_REASON_REFUSAL: "the model declined",
-    v1.FINISH_REASON_PAUSED: "paused by the provider",
-}
-"""Endings that a reader should know of. The others need no words."""
 _EFFORTS: Final = [name.lower().removeprefix("reasoning_effort_") for name in v1.ReasoningEffort.keys()[1:]]
 
 
@@ -121,25 +112,16 @@ def _messages(system: str, prompt: str | None, files: tuple[str, ...]) -> list[v
         raise click.UsageError("nothing to ask: give a PROMPT, or pipe one in")
     try:
         asked = message_of(question, paths)
-    except (ValueError, OSError) as wrong:
+    except ValueError as wrong:
         raise click.UsageError(str(wrong)) from None
-    told = [v1.Message(role=v1.ROLE_SYSTEM, blocks=[v1.Block(text=v1.Text(text=system))])] if system else []
-    return [*told, asked]
+    return [*([instructing(system)] if system else []), asked]
 
 
 def _print(stream: "trunkline.Stream", *, plain: bool, thoughts: bool) -> None:
     with opened_view(plain=plain, thoughts=thoughts) as view:
         show(stream, view)
         answer = stream.collect()
-    _note_ending(answer)
-
-
-def _note_ending(answer: "trunkline.Completion") -> None:
-    note_left_out(answer)
-    ending = _ENDINGS.get(answer.finish_reason)
-    if ending:
-        detail = answer.response.finished.finish_detail
-        note(f"({ending}{f': {detail}' if detail else ''}; {tokens(answer.usage)})")
+    note_remarks(answer, used=tokens(answer.usage))
 
 
 def _print_fitting(answer: "trunkline.Completion", schema: Any) -> None:
@@ -147,7 +129,7 @@ def _print_fitting(answer: "trunkline.Completion", schema: Any) -> None:
         value = fitting(answer.text, schema)
     except Misfit as misfit:
         click.secho(f"error: {misfit}", fg="red", err=True)
-        _note_ending(answer)
+        note_remarks(answer, used=tokens(answer.usage))
         raise SystemExit(MISFIT) from None
     print_json(value)
 

@@ -1,5 +1,7 @@
 """What commands read besides their arguments: pipes, files with instructions. Each is UTF-8 and has a bound."""
 
+import os
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +9,7 @@ from typing import Any, BinaryIO, Final, TypeVar
 
 import click
 
-__all__ = ["MAX_INPUT_BYTES", "instructions", "instructions_options", "piped"]
+__all__ = ["MAX_INPUT_BYTES", "instructions", "instructions_options", "piped", "typed_path"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -52,3 +54,15 @@ def _text(source: BinaryIO, what: str) -> str:
         return data.decode()
     except UnicodeDecodeError as wrong:
         raise click.UsageError(f"{what} is not UTF-8 at byte {wrong.start}") from None
+
+
+def typed_path(text: str) -> Path:
+    """A path as people type it, or drop it on their terminal: with ~, in quotes, or with backslashes before spaces."""
+    literal = os.path.expanduser(text)
+    if os.path.exists(literal):
+        return Path(literal)
+    try:
+        words = shlex.split(text)
+    except ValueError:  # a quotation mark that is part of the name
+        words = []
+    return Path(os.path.expanduser(words[0]) if len(words) == 1 else literal)

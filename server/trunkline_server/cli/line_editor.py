@@ -6,7 +6,6 @@
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import Final
 
 from prompt_toolkit import PromptSession
@@ -112,8 +111,3 @@ def _beginning(words: Sequence[str], begin: str) -> Iterator[Completion]:
     for word in words:
         if word.startswith(begin):
             yield Completion(word, start_position=-len(begin))
-
-
-def expanded(path: str) -> Path:
-    """A path as people type it."""
-    return Path(path).expanduser()

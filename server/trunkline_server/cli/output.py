@@ -23,7 +23,6 @@ __all__ = [
     "dollars",
     "error_as_dict",
     "note",
-    "note_left_out",
     "print_failure",
     "print_json",
     "print_line",
@@ -80,7 +79,7 @@ def print_failure(failure: "trunkline.TrunklineError", target: str) -> None:
     if failure.reason == "GATEWAY_UNREACHABLE":
         _print_unreachable(failure, target)
         return
-    click.secho(f"error: {failure.message}", fg="red", err=True)
+    click.secho(f"error: {visible(failure.message)}", fg="red", err=True)
     for violation in failure.violations:
         line = f"{violation.field}: {violation.description}"
         if line != failure.message:
@@ -168,15 +167,9 @@ def dollars(nano_usd: int) -> str:
     return f"${whole}.{f'{part:09}'.rstrip('0'):0<2}"
 
 
-def note_left_out(answer: "trunkline.Completion") -> None:
-    """Say what the model did not get to see, if there was anything."""
-    if answer.left_out:
-        note(f"({answer.response.started.deployment or 'the model'} could not take: {', '.join(answer.left_out)})")
-
-
 def note(text: str) -> None:
-    """A remark, dimly, on stderr."""
-    click.secho(text, dim=True, err=True)
+    """A remark, dimly, on stderr. Words of others in it can't drive a terminal either."""
+    click.secho(visible(text), dim=True, err=True)
 
 
 def write_text(piece: str) -> None:

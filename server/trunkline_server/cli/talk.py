@@ -7,6 +7,7 @@
 """
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,10 +18,14 @@ from google.protobuf.json_format import MessageToDict
 from trunkline import v1
 from trunkline.conversation import conversation
 
-__all__ = ["MAX_ATTACHED", "Talk", "Turn", "message_of"]
+__all__ = ["MAX_ATTACHED", "Talk", "Turn", "instructing", "message_of", "text_of"]
 
 MAX_ATTACHED: Final = 16
 """Files that may go with one question."""
+_FOR_PROGRAMS: Final = re.compile(
+    r"^messages\[0\]\.content\[\d+\]: |; write v1\.Media\(.*\)(?=: )|; send the address of this one(?=: )"
+)
+"""What the client's complaints have for those who write programs: the place in the call, and another form."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,18 +56,18 @@ class Talk:
     def messages(self, question: v1.Message | None = None) -> list[v1.Message]:
         """All that a model is sent, with another question at its end."""
         said = [message for turn in self.turns for message in (turn.question, turn.answer)]
-        system = conversation([{"role": "system", "content": self.system}]) if self.system else []
+        system = [instructing(self.system)] if self.system else []
         return [*system, *said, *([] if question is None else [question])]
 
     def attach(self, path: Path) -> None:
-        """Send a file with the next question. Raises ValueError and OSError for one that can't go."""
+        """Send a file with the next question. Raises ValueError for one that can't go."""
         if len(self.attached) >= MAX_ATTACHED:
             raise ValueError(f"at most {MAX_ATTACHED} files go with one question")
         message_of("", [path])
         self.attached.append(path)
 
     def question(self, text: str) -> v1.Message:
-        """What is asked, with the files that are attached. Raises ValueError and OSError where one can't be read."""
+        """What is asked, with the files that are attached. Raises ValueError where one can't be read."""
         return message_of(text, self.attached)
 
     def answered(self, turn: Turn) -> None:
@@ -100,10 +105,20 @@ class Talk:
 
 
 def message_of(text: str, files: list[Path]) -> v1.Message:
-    """A user's message: the files, then the text. Raises ValueError and OSError where one can't be read."""
+    """A user's message: the files, then the text. Raises ValueError where one can't be read."""
     content = [*files, text] if text else list(files)
-    [message] = conversation([{"role": "user", "content": content}])
+    try:
+        [message] = conversation([{"role": "user", "content": content}])
+    except OSError as failure:
+        raise ValueError(f"{_FOR_PROGRAMS.sub('', str(failure.strerror))}: {failure.filename}") from None
+    except ValueError as wrong:
+        raise ValueError(_FOR_PROGRAMS.sub("", str(wrong))) from None
     return message
+
+
+def instructing(text: str) -> v1.Message:
+    """Instructions for the model."""
+    return v1.Message(role=v1.ROLE_SYSTEM, blocks=[v1.Block(text=v1.Text(text=text))])
 
 
 def text_of(message: v1.Message) -> str:
