@@ -17,13 +17,10 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 import grpc
 
 from trunkline import v1
-from trunkline.client import HEALTH_TIMEOUT_S, MODEL_PAGES, MODELS_BYTES, MODELS_PER_PAGE
-from trunkline.completion import Completion, asked, settled
+from trunkline.client import HEALTH_TIMEOUT_S, MAX_TURNS, MODEL_PAGES, MODELS_BYTES, MODELS_PER_PAGE
 from trunkline.connection import CallStart, Connection
 from trunkline.errors import CLIENT_DOMAIN, BrokenStream, Cancelled, TrunklineError
 from trunkline.late import Late
-from trunkline.loop import MAX_TURNS, Loop, OnToolError
-from trunkline.messages import CompletionOptions, Messages, build_request
 from trunkline.pool import AsyncPool, Lease
 from trunkline.signpost import Signposted
 from trunkline.v1.completion_pb2_grpc import CompletionStub
@@ -31,8 +28,11 @@ from trunkline.v1.completion_pb2_grpc import CompletionStub
 if TYPE_CHECKING:
     from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+    from trunkline.completion import Completion, asked, settled
     from trunkline.counting import TokenCount
     from trunkline.embeddings import Embeddings, EmbedOptions, Inputs, embed_request
+    from trunkline.loop import Loop, OnToolError
+    from trunkline.messages import CompletionOptions, Messages, build_request
     from trunkline.outcome import Outcome, outcome_request
     from trunkline.run import AsyncRun
     from trunkline.status import error_from_rpc, readable
@@ -46,15 +46,19 @@ else:  # loaded by the first call that needs them
     AsyncStream = Late("trunkline.stream:AsyncStream")
     EmbeddingStub = Late("trunkline.v1.embedding_pb2_grpc:EmbeddingStub")
     Embeddings = Late("trunkline.embeddings:Embeddings")
+    Loop = Late("trunkline.loop:Loop")
     ModelsStub = Late("trunkline.v1.models_pb2_grpc:ModelsStub")
     Outcome = Late("trunkline.outcome:Outcome")
     TokenCount = Late("trunkline.counting:TokenCount")
+    asked = Late("trunkline.completion:asked")
+    build_request = Late("trunkline.messages:build_request")
     embed_request = Late("trunkline.embeddings:embed_request")
     error_from_rpc = Late("trunkline.status:error_from_rpc")
     readable = Late("trunkline.status:readable")
     health_pb2 = Late("grpc_health.v1.health_pb2")
     health_pb2_grpc = Late("grpc_health.v1.health_pb2_grpc")
     outcome_request = Late("trunkline.outcome:outcome_request")
+    settled = Late("trunkline.completion:settled")
     task_is_cancelled = Late("trunkline.stream:task_is_cancelled")
 
 __all__ = ["AsyncClient"]

@@ -15,12 +15,9 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 import grpc
 
 from trunkline import v1
-from trunkline.completion import Completion, asked, settled
 from trunkline.connection import CallStart, Connection
 from trunkline.errors import BrokenStream, TrunklineError
 from trunkline.late import Late
-from trunkline.loop import MAX_TURNS, Loop, OnToolError
-from trunkline.messages import CompletionOptions, Messages, build_request
 from trunkline.pool import Lease, Pool
 from trunkline.signpost import Signposted
 from trunkline.v1.completion_pb2_grpc import CompletionStub
@@ -28,8 +25,11 @@ from trunkline.v1.completion_pb2_grpc import CompletionStub
 if TYPE_CHECKING:
     from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+    from trunkline.completion import Completion, asked, settled
     from trunkline.counting import TokenCount
     from trunkline.embeddings import Embeddings, EmbedOptions, Inputs, embed_request
+    from trunkline.loop import Loop, OnToolError
+    from trunkline.messages import CompletionOptions, Messages, build_request
     from trunkline.outcome import Outcome, outcome_request
     from trunkline.run import Run
     from trunkline.status import error_from_rpc, readable
@@ -40,22 +40,28 @@ if TYPE_CHECKING:
 else:  # loaded by the first call that needs them
     EmbeddingStub = Late("trunkline.v1.embedding_pb2_grpc:EmbeddingStub")
     Embeddings = Late("trunkline.embeddings:Embeddings")
+    Loop = Late("trunkline.loop:Loop")
     ModelsStub = Late("trunkline.v1.models_pb2_grpc:ModelsStub")
     Outcome = Late("trunkline.outcome:Outcome")
     Run = Late("trunkline.run:Run")
     Stream = Late("trunkline.stream:Stream")
     TokenCount = Late("trunkline.counting:TokenCount")
+    asked = Late("trunkline.completion:asked")
+    build_request = Late("trunkline.messages:build_request")
     embed_request = Late("trunkline.embeddings:embed_request")
     error_from_rpc = Late("trunkline.status:error_from_rpc")
     readable = Late("trunkline.status:readable")
     health_pb2 = Late("grpc_health.v1.health_pb2")
     health_pb2_grpc = Late("grpc_health.v1.health_pb2_grpc")
     outcome_request = Late("trunkline.outcome:outcome_request")
+    settled = Late("trunkline.completion:settled")
 
 __all__ = ["Client"]
 
 T = TypeVar("T")
 
+MAX_TURNS = 10
+"""Turns of a run, where the caller does not say otherwise."""
 MODELS_PER_PAGE = 1_000
 MODEL_PAGES = 100
 MODELS_BYTES = 64 * 1024 * 1024

@@ -4,8 +4,8 @@
 2. Every channel has connections of its own; channels with equal options would share them otherwise.
 3. Every message, both ways, is at most 64 MiB; a larger one fails with RESOURCE_EXHAUSTED.
 4. A call that fails with UNAVAILABLE before its first message is tried up to 4 times in all, with pauses of about 0.3,
-   0.6 and 1 s, within its deadline: a gateway that restarts is back by then. So is one that fails with CANCELLED, unless
-   it was cancelled here: gRPC gives calls that wait in a server that stops that status. The gateway's
+   0.6 and 1 s, within its deadline: a gateway that restarts is back by then. So is one that fails with CANCELLED,
+   unless it was cancelled here: gRPC gives calls that wait in a server that stops that status. The gateway's
    grpc-retry-pushback-ms forbids it or says when. At most 8 MiB of a request are kept for that; a larger one is tried
    once. After about 500 failures without a success between them, repeats stop until calls succeed again.
 5. A target of several addresses ("dns:///name:port", "ipv4:a:1,b:1") is one connection to each of them: calls go to
@@ -21,14 +21,19 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from numbers import Real
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import grpc
 
+from trunkline.late import Late
 from trunkline.notation import checked
 from trunkline.request_id import checked_request_id
-from trunkline.tls import Tls, TlsFiles, resolve_tls
 from trunkline.tracing import trace_metadata
+
+if TYPE_CHECKING:
+    from trunkline.tls import Tls, TlsFiles, resolve_tls
+else:  # loaded where something speaks of TLS
+    resolve_tls = Late("trunkline.tls:resolve_tls")
 
 __all__ = ["CallStart", "Connection"]
 
@@ -36,6 +41,8 @@ DEFAULT_TARGET: Final = "127.0.0.1:50051"
 MAX_MESSAGE_BYTES: Final = 64 * 1024 * 1024
 MAX_REPEATED_BYTES: Final = 8 * 1024 * 1024
 MAX_PORT: Final = 65_535
+_TLS_VARIABLES: Final = ("TRUNKLINE_TLS", "TRUNKLINE_CA_FILE", "TRUNKLINE_CERT_FILE", "TRUNKLINE_KEY_FILE")
+"""Any of them can mean TLS; trunkline.tls says what."""
 _LOOPBACK: Final = ("127.", "localhost:", "[::1]:", "unix:", "unix-abstract:")
 
 _HOST_AND_PORT: Final = re.compile(r"(\[[^\s\[\]]+\]|[^\s:/@\[\]]+):([0-9]{1,5})")
@@ -92,14 +99,16 @@ _OPTIONS: Final[tuple[tuple[str, str | int], ...]] = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallStart:
+class CallStart:  # made for every call: a frozen dataclass would take four times as long
     """How one call starts."""
 
-    request_id: str
-    deadline: float
-    """On the clock of time.monotonic()."""
-    metadata: tuple[tuple[str, str], ...] = field(repr=False)
+    __slots__ = ("deadline", "metadata", "request_id")
+
+    def __init__(self, request_id: str, deadline: float, metadata: tuple[tuple[str, str], ...]) -> None:
+        self.request_id = request_id
+        self.deadline = deadline
+        """On the clock of time.monotonic()."""
+        self.metadata = metadata
 
     def remaining(self) -> float:
         """Seconds until the deadline, at least 0: gRPC answers DEADLINE_EXCEEDED to a call without time."""
@@ -115,7 +124,7 @@ class Connection:
     """Seconds that a call may take, where the call does not say otherwise."""
     credentials: grpc.ChannelCredentials | None = field(default=None, repr=False)
     """The caller's own. None: `tls`, else plaintext."""
-    tls: TlsFiles | None = None
+    tls: "TlsFiles | None" = None
     api_key: str | None = field(default=None, repr=False)
 
     @classmethod
@@ -125,7 +134,7 @@ class Connection:
         api_key: str | None,
         timeout: float,
         credentials: grpc.ChannelCredentials | None,
-        tls: Tls | bool | None = None,
+        tls: "Tls | bool | None" = None,
     ) -> "Connection":
         """Arguments first, then the environment, then 127.0.0.1:50051, no key and plaintext."""
         if credentials is not None and tls is not None:
@@ -134,7 +143,7 @@ class Connection:
             target=_checked_target(target or os.environ.get("TRUNKLINE_TARGET") or DEFAULT_TARGET),
             timeout=_checked_timeout(timeout),
             credentials=credentials,
-            tls=None if credentials is not None else resolve_tls(tls, os.environ),
+            tls=resolve_tls(tls, os.environ) if credentials is None and _speaks_of_tls(tls) else None,
             api_key=_checked_key(api_key or os.environ.get("TRUNKLINE_API_KEY") or ""),
         )
 
@@ -166,11 +175,13 @@ class Connection:
         seconds = self.timeout if timeout is None else _checked_timeout(timeout)
         name = checked_request_id(request_id)
         bearer = (("authorization", f"Bearer {self.api_key}"),) if self.api_key else ()
-        return CallStart(
-            request_id=name,
-            deadline=time.monotonic() + seconds,
-            metadata=(("trunkline-request-id", name), *bearer, *trace_metadata()),
-        )
+        metadata = (("trunkline-request-id", name), *bearer, *trace_metadata())
+        return CallStart(name, time.monotonic() + seconds, metadata)
+
+
+def _speaks_of_tls(tls: "Tls | bool | None") -> bool:
+    """False where neither the argument nor the environment does, so that most programs never load trunkline.tls."""
+    return tls is not False and (tls is not None or any(os.environ.get(name) for name in _TLS_VARIABLES))
 
 
 def _checked_target(target: str) -> str:

@@ -26,7 +26,8 @@ class Late:
         return self._found
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
-        return self._load()(*arguments, **named)
+        """Call what this stands for."""
+        return (self._found or self._load())(*arguments, **named)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._load(), name)

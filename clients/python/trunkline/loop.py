@@ -26,10 +26,8 @@ if TYPE_CHECKING:
 else:  # loaded with the first function
     content_of = Late("trunkline.functions:content_of")
 
-__all__ = ["MAX_TURNS", "Loop", "OnToolError"]
+__all__ = ["Loop", "OnToolError"]
 
-MAX_TURNS: Final = 10
-"""Turns of a run, where the caller does not say otherwise."""
 MOST_TOLD: Final = 2_000
 """Characters of a failure that the model is told."""
 MOST_RETURNED: Final = 1024 * 1024
