@@ -1,8 +1,11 @@
-"""Floods and odd frames: the worker answers others all the while, and its memory and descriptors come back."""
+"""Floods, odd frames, refusals: the worker answers others all the while; its memory and descriptors come back."""
 
 import asyncio
+import functools
+import gzip
 from contextlib import asynccontextmanager
 
+import grpc
 import pytest
 from hyperframe.frame import (
     ContinuationFrame,
@@ -131,6 +134,75 @@ async def test_connections_that_do_nothing_leave_nothing(provider, tmp_path):
             await wire.until(SettingsFrame)
         for wire in wires:
             await wire.__aexit__()
+
+    async with unharmed(provider, tmp_path, hurt):
+        pass
+
+
+CALLS = 20
+"""Of one kind. Unpacked, decoded or announced, each kind is more than GROWTH in all."""
+
+
+@functools.cache
+def packed(byte, size):
+    """So many of a byte as a message that is packed."""
+    data = gzip.compress(byte * size)
+    return b"\1" + len(data).to_bytes(4) + data
+
+
+async def bombs(wire):
+    wire.send(window(0, 1))
+    wire.head(1, grpc_encoding="gzip")
+    wire.body(1, packed(b"\0", 64 * MIB))
+
+
+async def lengths_above_the_bound(wire):
+    wire.head(1)
+    wire.body(1, b"\0" + (33 * MIB).to_bytes(4) + bytes(FIRST), end=False)
+
+
+async def wide_metadata(wire):
+    wire.head(1, [("x", "a" * 2 * MIB)])
+
+
+async def fields_without_end(wire):
+    wire.head(1)
+    body = b"\x12\0" * 30_000
+    wire.body(1, b"\0" + len(body).to_bytes(4) + body)
+
+
+async def bytes_that_are_no_request(wire):
+    wire.head(1, grpc_encoding="gzip")
+    wire.body(1, packed(b"\xff", 8 * MIB))
+
+
+REFUSED = (bombs, lengths_above_the_bound, wide_metadata, fields_without_end, bytes_that_are_no_request)
+
+
+@pytest.mark.parametrize("send", REFUSED, ids=lambda send: send.__name__)
+async def test_refused_calls_leave_nothing(provider, tmp_path, send):
+    """Each on a connection of its own, and each with a status that is no success."""
+
+    async def hurt(gateway):
+        for _ in range(CALLS):
+            async with await Wire.connect(gateway.target) as wire:
+                await send(wire)
+                assert (await wire.ending(1))["grpc-status"] in {"3", "8"}
+
+    async with unharmed(provider, tmp_path, hurt):
+        assert len(provider.requests) == 21, "the refused ones reached the provider"
+
+
+async def test_large_requests_that_are_refused_leave_nothing(provider, tmp_path):
+    """Twenty of 8 MiB with one wrong field, four at a time."""
+    request = ask("x" * (8 * MIB), max_output_tokens=-1)
+
+    async def hurt(gateway):
+        async with gateway.channel() as channel:
+            stub = completion(channel)
+            for _ in range(CALLS // 4):
+                ended = await asyncio.gather(*(stub.Complete(request) for _ in range(4)), return_exceptions=True)
+                assert {each.code() for each in ended} == {grpc.StatusCode.INVALID_ARGUMENT}
 
     async with unharmed(provider, tmp_path, hurt):
         pass

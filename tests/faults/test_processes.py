@@ -73,7 +73,7 @@ async def test_a_killed_worker_takes_its_unix_socket_back(tmp_path, modules):
 async def test_calls_of_a_real_worker_end_in_a_drain(tmp_path):
     """A stream that runs at SIGTERM comes to its end with every event, and the gateway exits with code 0 after it."""
     async with FakeProvider() as provider:
-        provider.script = stream_text("and so on " * 20, chunks=20, interval_s=0.05)
+        provider.script = stream_text("and so on " * 20, chunks=20, interval_s=0.2)
         config = (PLAIN % "fast").replace("http://127.0.0.1:8000/v1", provider.base_url)
         async with Supervised(tmp_path, config, modules={}, workers=2) as gateway:
             async with grpc.aio.insecure_channel(gateway.ready["listen"][0]) as channel:

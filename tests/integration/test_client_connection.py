@@ -9,7 +9,9 @@ import pytest
 import trunkline
 from tests.fakes import gateway as fake
 from tests.fakes.relay import Relay
+from trunkline.connection import MAX_MESSAGE_BYTES, Connection
 from trunkline.errors import CLIENT_DOMAIN
+from trunkline_server.config.settings import Settings
 
 STALLED = fake.play(fake.messages(fake.events("Hel", "lo")[:3]), then=fake.silence)
 AWAY_S = 1.0
@@ -146,3 +148,16 @@ async def test_the_command_line_tells_a_lost_connection_from_a_missing_gateway(r
     assert b"error: the connection to the gateway broke in the middle of the answer" in complaint
     assert b"no gateway answers" not in complaint
     assert gateway.last.metadata["trunkline-request-id"].encode() in complaint
+
+
+@pytest.mark.parametrize("target", ["gateway.example:1", "dns:///gateway.example:1"])
+def test_a_channel_fits_what_the_gateway_allows(target):
+    """Pings stay well below what it calls a flood, silence is noticed within 40 s, and its largest message passes."""
+    options = dict(Connection.resolve(target, None, 1, None).options)
+    gateway = Settings()
+    every_ms, wait_ms = options["grpc.keepalive_time_ms"], options["grpc.keepalive_timeout_ms"]
+    assert every_ms >= 2_000 * gateway.min_ping_interval_s
+    assert every_ms + wait_ms <= 40_000
+    assert options["grpc.http2.ping_timeout_ms"] == wait_ms
+    assert not options["grpc.keepalive_permit_without_calls"]
+    assert options["grpc.max_send_message_length"] == MAX_MESSAGE_BYTES >= gateway.max_receive_message_bytes
