@@ -85,7 +85,7 @@ def test_json_lines_tell_what_happens(gateway):
 
 
 def test_files_are_sent_before_the_question(gateway, tmp_path):
-    """-f may be given several times: pictures and documents go as media, texts as text."""
+    """-f may be given several times: pictures and documents go as media, texts as text after their names."""
     (tmp_path / "dot.png").write_bytes(b"\x89PNG\r\n\x1a\n123")
     (tmp_path / "paper.pdf").write_bytes(b"%PDF-1.7")
     (tmp_path / "notes.md").write_text("Notes.")
@@ -93,7 +93,7 @@ def test_files_are_sent_before_the_question(gateway, tmp_path):
     assert run("Sum up.", *files).exit_code == 0
     first, second, *texts = gateway.last.request.messages[0].blocks
     assert (first.media.mime_type, second.media.mime_type) == ("image/png", "application/pdf")
-    assert [block.text.text for block in texts] == ["Notes.", "Sum up."]
+    assert [block.text.text for block in texts] == ["notes.md:\nNotes.", "Sum up."]
     result = run("Sum up.", "-f", str(tmp_path / "nothing"))
     assert result.exit_code == 2
     assert "nothing" in result.stderr

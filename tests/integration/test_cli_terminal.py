@@ -314,7 +314,7 @@ def test_files_go_with_the_next_question_and_chats_are_saved(gateway, open_chat,
         screen.until(lambda: screen.text.count("in all)") == 2, "two answers")
     first, second = (call.request for call in gateway.calls if call.method == "StreamComplete")
     assert first.messages[0].blocks[0].media.mime_type == "image/png"
-    assert [block.text.text for block in first.messages[0].blocks[1:]] == ["Notes.", "What is it?"]
+    assert [block.text.text for block in first.messages[0].blocks[1:]] == ["notes.txt:\nNotes.", "What is it?"]
     assert said(second) == [("ROLE_USER", "Again")]
     assert (tmp_path / "chat.md").read_text().endswith("# Assistant\n\nHello\n")
     saved = json.loads((tmp_path / "chat.json").read_text())
