@@ -116,6 +116,14 @@ def test_no_text_of_a_model_drives_the_terminal(gateway, open_chat, hostile):
         assert not any(bad in screen.written for bad in (b"\x1b]", b"\x1b[2J", b"\x1bc", b"\x07", b"\xc2\x9b"))
 
 
+def test_a_list_of_another_kind_stands_apart(gateway, open_chat):
+    """Items of one list follow each other; the first of a list with other marks has a blank row above it."""
+    gateway.on_stream = fake.speak("- one\n\n- two\n\n1. first\n2. second\n")
+    with open_chat("complete", "Hi") as screen:
+        assert screen.ends() == 0
+        assert screen.text == " • one\n • two\n\n 1 first\n 2 second"
+
+
 def test_a_long_answer_is_whole_in_the_scrollback_and_written_about_once(gateway, open_chat):
     """600 paragraphs stand in their order, each once; the bytes written grow with them, not with their square."""
     count = 600
@@ -230,6 +238,34 @@ def test_what_was_typed_is_there_in_the_next_chat(gateway, open_chat, tmp_path):
         screen.types("\x1b[Agone\r")
         screen.shows("> gone", "in all)")
     assert "gone" not in file.read_text()
+
+
+def test_a_history_that_can_not_be_kept_is_told_once_above_the_prompt(open_chat, tmp_path):
+    """The chat has only its own history then, and the arrow key still brings back what was typed in it."""
+    (tmp_path / "trunkline").touch()
+    with open_chat(columns=200) as screen:
+        assert screen.prompts().startswith("(the history can't be kept: ")
+        screen.types("Remember me\r")
+        screen.shows("in all)")
+        screen.prompts()
+        screen.types("\x1b[A")
+        assert screen.prompts("Remember me").count("can't be kept") == 1
+
+
+def test_a_history_that_grew_too_long_loses_its_older_half(open_chat, tmp_path):
+    """At the next start the newest entries are there, whole lines all of them; what is no entry is passed over."""
+    file = tmp_path / "trunkline" / "chat_history"
+    file.parent.mkdir()
+    old = [json.dumps(f"{number:06} {'x' * 1000}") for number in range(1100)]
+    file.write_text("\n".join([*old, "no JSON", "[1]", json.dumps("the newest")]) + "\n")
+    with open_chat() as screen:
+        screen.prompts()
+        screen.types("\x1b[A")
+        screen.prompts("the newest")
+    kept = file.read_text().splitlines()
+    assert kept[-4:-3] == old[-1:]
+    assert kept[:-3] == old[-len(kept) + 3 :]
+    assert file.stat().st_size <= 512 * 1024
 
 
 def test_a_model_is_switched_in_mid_conversation(gateway, open_chat):

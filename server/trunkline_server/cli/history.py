@@ -39,16 +39,19 @@ class FileHistory(History):
         super().__init__()
         self._path = path
         self._usable = True
+        self._lines = self._earlier()  # now: a complaint while the prompt stands would stand in the middle of it
 
     def load_history_strings(self) -> Iterable[str]:
         """Entries, the newest first."""
+        return [entry for line in reversed(self._lines) if (entry := _entry(line))]
+
+    def _earlier(self) -> list[bytes]:
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lines = self._kept_lines()
+            return self._kept_lines()
         except OSError as failure:
             self._give_up(failure)
             return []
-        return [entry for line in reversed(lines) if (entry := _entry(line))]
 
     def store_string(self, string: str) -> None:
         """Keep an entry."""

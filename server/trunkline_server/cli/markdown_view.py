@@ -148,6 +148,11 @@ def _trimmed(row: str) -> str:
     return f"{bare}\x1b[0m" if "\x1b" in bare else bare
 
 
+def _mark(block: Block) -> str:
+    """What the items of one list have in common, as CommonMark has it: their bullet, or what follows their number."""
+    return block.text.lstrip(" 0123456789")[:1] if block.kind is Kind.ITEM else ""
+
+
 class Painter:
     """Paints the blocks of one answer, in their order."""
 
@@ -163,12 +168,13 @@ class Painter:
             legacy_windows=False,
         )
         self._last: Kind | None = None
+        self._mark = ""
         self._context = ""
 
     def final(self, block: Block, width: int) -> list[str]:
         """Rows of a block that stays, below the blocks before it."""
         rows = [*self._gap(block), *self._rows(block, width, fold=False)]
-        self._last = block.kind
+        self._last, self._mark = block.kind, _mark(block)
         self._context = "" if block.closes else f"{self._context}\n{block.text}"[-MAX_CONTEXT:]
         return rows
 
@@ -181,7 +187,7 @@ class Painter:
         return self._lines(Text(visible(text), style="dim"), width)
 
     def _gap(self, block: Block) -> list[str]:
-        same_list = block.kind is self._last is Kind.ITEM
+        same_list = block.kind is self._last is Kind.ITEM and _mark(block) == self._mark
         return [] if self._last is None or not block.opens or same_list else [""]
 
     def _rows(self, block: Block, width: int, *, fold: bool) -> list[str]:
