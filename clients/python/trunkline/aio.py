@@ -16,18 +16,17 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 
 import grpc
 
-from trunkline import v1
 from trunkline.client import HEALTH_TIMEOUT_S, MAX_TURNS, MODEL_PAGES, MODELS_BYTES, MODELS_PER_PAGE
 from trunkline.connection import CallStart, Connection
 from trunkline.errors import CLIENT_DOMAIN, BrokenStream, Cancelled, TrunklineError
 from trunkline.late import Late
 from trunkline.pool import AsyncPool, Lease
 from trunkline.signpost import Signposted
-from trunkline.v1.completion_pb2_grpc import CompletionStub
 
 if TYPE_CHECKING:
     from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+    from trunkline import v1
     from trunkline.completion import Completion, asked, settled
     from trunkline.counting import TokenCount
     from trunkline.embeddings import Embeddings, EmbedOptions, Inputs, embed_request
@@ -38,12 +37,13 @@ if TYPE_CHECKING:
     from trunkline.status import error_from_rpc, readable
     from trunkline.stream import AsyncStream, task_is_cancelled
     from trunkline.tls import Tls
-    from trunkline.v1.completion_pb2_grpc import CompletionAsyncStub
+    from trunkline.v1.completion_pb2_grpc import CompletionAsyncStub, CompletionStub
     from trunkline.v1.embedding_pb2_grpc import EmbeddingAsyncStub, EmbeddingStub
     from trunkline.v1.models_pb2_grpc import ModelsAsyncStub, ModelsStub
 else:  # loaded by the first call that needs them
     AsyncRun = Late("trunkline.run:AsyncRun")
     AsyncStream = Late("trunkline.stream:AsyncStream")
+    CompletionStub = Late("trunkline.v1.completion_pb2_grpc:CompletionStub")
     EmbeddingStub = Late("trunkline.v1.embedding_pb2_grpc:EmbeddingStub")
     Embeddings = Late("trunkline.embeddings:Embeddings")
     Loop = Late("trunkline.loop:Loop")
@@ -60,6 +60,7 @@ else:  # loaded by the first call that needs them
     outcome_request = Late("trunkline.outcome:outcome_request")
     settled = Late("trunkline.completion:settled")
     task_is_cancelled = Late("trunkline.stream:task_is_cancelled")
+    v1 = Late("trunkline.v1")
 
 __all__ = ["AsyncClient"]
 

@@ -14,17 +14,16 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 
 import grpc
 
-from trunkline import v1
 from trunkline.connection import CallStart, Connection
 from trunkline.errors import BrokenStream, TrunklineError
 from trunkline.late import Late
 from trunkline.pool import Lease, Pool
 from trunkline.signpost import Signposted
-from trunkline.v1.completion_pb2_grpc import CompletionStub
 
 if TYPE_CHECKING:
     from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+    from trunkline import v1
     from trunkline.completion import Completion, asked, settled
     from trunkline.counting import TokenCount
     from trunkline.embeddings import Embeddings, EmbedOptions, Inputs, embed_request
@@ -35,9 +34,11 @@ if TYPE_CHECKING:
     from trunkline.status import error_from_rpc, readable
     from trunkline.stream import Stream
     from trunkline.tls import Tls
+    from trunkline.v1.completion_pb2_grpc import CompletionStub
     from trunkline.v1.embedding_pb2_grpc import EmbeddingStub
     from trunkline.v1.models_pb2_grpc import ModelsStub
 else:  # loaded by the first call that needs them
+    CompletionStub = Late("trunkline.v1.completion_pb2_grpc:CompletionStub")
     EmbeddingStub = Late("trunkline.v1.embedding_pb2_grpc:EmbeddingStub")
     Embeddings = Late("trunkline.embeddings:Embeddings")
     Loop = Late("trunkline.loop:Loop")
@@ -55,6 +56,7 @@ else:  # loaded by the first call that needs them
     health_pb2_grpc = Late("grpc_health.v1.health_pb2_grpc")
     outcome_request = Late("trunkline.outcome:outcome_request")
     settled = Late("trunkline.completion:settled")
+    v1 = Late("trunkline.v1")
 
 __all__ = ["Client"]
 

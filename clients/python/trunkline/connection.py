@@ -14,6 +14,8 @@
 6. A peer that has gone silent is noticed within 40 s while calls wait for it.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import re
@@ -124,7 +126,7 @@ class Connection:
     """Seconds that a call may take, where the call does not say otherwise."""
     credentials: grpc.ChannelCredentials | None = field(default=None, repr=False)
     """The caller's own. None: `tls`, else plaintext."""
-    tls: "TlsFiles | None" = None
+    tls: TlsFiles | None = None
     api_key: str | None = field(default=None, repr=False)
 
     @classmethod
@@ -134,8 +136,8 @@ class Connection:
         api_key: str | None,
         timeout: float,
         credentials: grpc.ChannelCredentials | None,
-        tls: "Tls | bool | None" = None,
-    ) -> "Connection":
+        tls: Tls | bool | None = None,
+    ) -> Connection:
         """Arguments first, then the environment, then 127.0.0.1:50051, no key and plaintext."""
         if credentials is not None and tls is not None:
             raise ValueError("tls and credentials: give one of them")
@@ -179,7 +181,7 @@ class Connection:
         return CallStart(name, time.monotonic() + seconds, metadata)
 
 
-def _speaks_of_tls(tls: "Tls | bool | None") -> bool:
+def _speaks_of_tls(tls: Tls | bool | None) -> bool:
     """False where neither the argument nor the environment does, so that most programs never load trunkline.tls."""
     return tls is not False and (tls is not None or any(os.environ.get(name) for name in _TLS_VARIABLES))
 

@@ -5,14 +5,16 @@
 3. No reason is empty: where nobody told one, the client gives its own.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from trunkline import v1
 from trunkline.signpost import Signposted
 
 if TYPE_CHECKING:
+    from trunkline import v1
     from trunkline.completion import Completion
 
 __all__ = [
@@ -384,7 +386,7 @@ class InvalidOutput(TrunklineError):
 
     default_code = "DATA_LOSS"
 
-    def __init__(self, message: str, *, reason: str, completion: "Completion[Any]", path: str = "") -> None:
+    def __init__(self, message: str, *, reason: str, completion: Completion[Any], path: str = "") -> None:
         super().__init__(message, reason=reason, domain=CLIENT_DOMAIN, request_id=completion.request_id)
         self.completion = completion
         """The answer as it came, with its text and what it used."""

@@ -12,6 +12,8 @@
 7. A pool with connections belongs to its process: in a fork of it every call raises RuntimeError, at once.
 """
 
+from __future__ import annotations
+
 import asyncio
 import os
 import threading
@@ -327,7 +329,7 @@ class AsyncPool(Generic[T]):
                 raise self._ledger.no_place_in_time() from None
             raise
 
-    def _leave(self, turn: "asyncio.Future[_Shared[T]]") -> None:
+    def _leave(self, turn: asyncio.Future[_Shared[T]]) -> None:
         if turn in self._ledger.waiters:
             self._ledger.waiters.remove(turn)
         elif turn.done() and not turn.cancelled() and turn.exception() is None:
