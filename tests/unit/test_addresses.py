@@ -103,7 +103,8 @@ def test_an_address_in_any_spelling(host: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["", "host.example", "169.254.169.254.nip.io", "1.2.3.4 x", "256.1.1.1", "a%lo", "\u2460"]
+    "host",
+    ["", "host.example", "169.254.169.254.nip.io", "1.2.3.4 x", "256.1.1.1", "a%lo", "\u2460", "1.2.3.4\0", "a\0"],
 )
 def test_a_name_is_no_address(host: str) -> None:
     """A name is left to the look-up, whose addresses are checked."""

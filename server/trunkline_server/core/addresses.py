@@ -98,7 +98,7 @@ def _old_form(text: str) -> IpAddress | None:
     try:
         # It takes what follows a space for a comment.
         return None if " " in text else IPv4Address(socket.inet_aton(text))
-    except (OSError, UnicodeError):
+    except (OSError, ValueError):  # a NUL, or what is no ASCII
         return None
 
 

@@ -67,15 +67,20 @@ Fault = tuple[str, str]
 """A path from the block on, and the mend."""
 
 
-def beyond(block: v1.Block, kind: str | None) -> Iterator[Fault]:
-    """What of a block of that kind is beyond its bounds. Blocks within a tool result are not looked at."""
+def beyond(block: v1.Block, kind: str | None) -> Sequence[Fault]:
+    """What of a block of that kind is beyond its bounds. Blocks within a tool result are not looked at.
+
+    Requests have thousands of blocks and next to none has a fault, so that no generator is made where there is none.
+    """
+    faults: Sequence[Fault] = ()
     if kind == "text":
-        if block.text.citations:
-            yield from _citations(block.text.citations)
+        if citations := block.text.citations:
+            faults = tuple(_citations(citations))
     elif kind is not None:
-        yield from _words(getattr(block, kind), kind, f".{kind}")
+        faults = _words(getattr(block, kind), kind, f".{kind}")
     if block.HasField("origin"):
-        yield from _words(block.origin, "origin", ".origin")
+        faults = (*faults, *_words(block.origin, "origin", ".origin"))
+    return faults
 
 
 def _citations(citations: Sequence[v1.Citation]) -> Iterator[Fault]:
@@ -86,8 +91,10 @@ def _citations(citations: Sequence[v1.Citation]) -> Iterator[Fault]:
         yield from _words(citation, "citation", f".text.citations[{index}]")
 
 
-def _words(message: Message, field: str, where: str) -> Iterator[Fault]:
+def _words(message: Message, field: str, where: str) -> Sequence[Fault]:
+    faults: Sequence[Fault] = ()
     for name in WORDS[field]:
         word = getattr(message, name)
         if len(word) * 4 > MAX_WORD_BYTES and len(word.encode()) > MAX_WORD_BYTES:
-            yield f"{where}.{name}", f"longer than {MAX_WORD_BYTES} bytes; shorten it"
+            faults = (*faults, (f"{where}.{name}", f"longer than {MAX_WORD_BYTES} bytes; shorten it"))
+    return faults

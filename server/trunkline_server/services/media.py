@@ -4,6 +4,7 @@ A provider of the operator's own stands in the operator's network, so callers ma
 its machine, or to addresses that hand out credentials. Where names lead is for the provider to bound.
 """
 
+import re
 import unicodedata
 from typing import Final
 from urllib.parse import unquote, urlsplit
@@ -19,6 +20,11 @@ SCHEMES: Final = ("https", "http", "gs", "s3")
 _MEDIA_TYPE_CHARS: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!#$&-^_.+")
 _DETAILS: Final = frozenset(v1.MediaDetail.values())
 _ADDRESSES: Final = AddressPolicy()
+_PLAIN: Final = re.compile(
+    rf"(?:{'|'.join(SCHEMES)})://(?:[A-Za-z0-9_-]+\.)*[A-Za-z][A-Za-z0-9_-]*(?::[0-9]{{1,5}})?(?:[/?#][!-\[\]-~]*)?"
+)
+"""What nearly all addresses look like: an ASCII name that ends in no number. It is found a few times faster than by
+taking the address apart, which could find no fault with it."""
 
 
 def check_media(violations: Violations, media: v1.Media, where: str) -> None:
@@ -40,6 +46,8 @@ def check_media(violations: Violations, media: v1.Media, where: str) -> None:
 
 def _uri_fault(uri: str) -> str:
     """What is wrong with an address; empty if nothing is."""
+    if _PLAIN.fullmatch(uri):
+        return ""
     try:
         parts = urlsplit(uri)
         host = parts.hostname
@@ -51,8 +59,10 @@ def _uri_fault(uri: str) -> str:
         )
     if _may_be_address(host):
         # Fetchers read hosts in more ways than one: percent signs and the digits of other scripts are among them.
-        address = literal_address(unicodedata.normalize("NFKC", unquote(host)))
-        if address is not None and not _ADDRESSES.permits(address):
+        read = unicodedata.normalize("NFKC", unquote(host))
+        address = literal_address(read)
+        # Where some fetchers end a name, at a NUL, an address may end as well.
+        if not read.isprintable() or (address is not None and not _ADDRESSES.permits(address)):
             return "a link-local or metadata address, or no host's; providers are not sent there"
     return ""
 
