@@ -138,13 +138,16 @@ class TlsFiles:
         if seen == self._seen:
             return
         try:
-            self._credentials = self._read()
+            credentials = self._read()
         except ValueError as wrong:
             # Files are replaced one after the other: a certificate may be there before its key.
             if not self._warned:
                 _log.warning("the TLS files changed and can't be used, the earlier ones stay in force: %s", wrong)
             self._warned = True
         else:
+            if self._signature() != seen:
+                return  # they were replaced while they were read: the next look takes them whole
+            self._credentials = credentials
             self._seen, self._warned = seen, False
             self._generation += 1
 
