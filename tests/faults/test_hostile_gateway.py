@@ -116,7 +116,7 @@ async def _endless(events: Callable[[int], v1.StreamEvent]) -> AsyncIterator[v1.
 )
 async def test_an_answer_without_end_is_ended(monkeypatch: pytest.MonkeyPatch, event: Any, word: str):
     """A stream that goes on for ever is cut at a bound, and its call is cancelled."""
-    monkeypatch.setattr("trunkline.stream.MAX_ANSWER_BYTES", 1024 * 1024)
+    monkeypatch.setattr("trunkline.fold.MAX_ANSWER_BYTES", 1024 * 1024)
     async with Gateway() as gateway, trunkline.AsyncClient(gateway.target, timeout=60) as client:
         gateway.on_stream = lambda request, context: _endless(event)
         with pytest.raises(trunkline.BrokenStream, match=word):

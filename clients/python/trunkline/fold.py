@@ -4,6 +4,8 @@
 2. Linear in the size of the answer: pieces are collected and joined once.
 3. Events, pieces and blocks of kinds that this version does not know are skipped.
 4. A stream that breaks the contract raises BrokenStream and is never mended by guessing.
+5. An answer has at most 16,384 blocks and about 256 MiB; one that goes on raises BrokenStream, since a peer may never
+   end it.
 
 An answer goes through these states; an event in a state without an arrow for it breaks the contract:
 
@@ -32,6 +34,10 @@ _FIELDS: Final[dict[tuple[str, str], str]] = {
 
 MAX_BLOCKS: Final = 16_384
 """Of one answer. The gateway takes as many in a whole conversation, so that more could not be sent back."""
+MAX_ANSWER_BYTES: Final = 256 * 1024 * 1024
+"""Of one answer: the longest there are, with their log probabilities, are a third of it."""
+PIECE_BYTES: Final = 16
+"""What a piece counts beside its text, so that an answer of empty pieces has an end too."""
 
 
 class _OpenBlock:
@@ -93,7 +99,7 @@ class _OpenBlock:
 class Fold:
     """Folds events one by one.
 
-    It holds the answer itself and nothing beside it, so its bound is that of the answer.
+    It holds the answer itself and nothing beside it.
 
     For example:
         import trunkline
@@ -105,11 +111,12 @@ class Fold:
         print(answer.whole, answer.usage, answer.response.message)
     """
 
-    __slots__ = ("_open", "_response", "_usage", "_whole")
+    __slots__ = ("_left", "_open", "_response", "_usage", "_whole")
 
     def __init__(self) -> None:
         self._response = v1.CompleteResponse()
         self._open: dict[int, _OpenBlock] = {}
+        self._left = MAX_ANSWER_BYTES
         self._usage: v1.Usage | None = None
         self._whole = False
 
@@ -164,7 +171,7 @@ class Fold:
         """
         # Nearly all events are one more piece like the one before it, and this loop is all that those cost. The rest
         # takes the long way: an event that is no piece reads here like an empty piece of block 0.
-        opened = self._open
+        opened, size = self._open, 0
         for event in events:
             delta = event.block_delta
             block = opened.get(delta.index)
@@ -172,8 +179,13 @@ class Fold:
                 piece = getattr(delta, block.usual)
                 if piece and not delta.logprobs:
                     block.append(piece)
+                    size += len(piece) + PIECE_BYTES
                     continue
+            size += event.ByteSize() + PIECE_BYTES
             self._add(event)
+        self._left -= size
+        if self._left < 0:
+            raise BrokenStream(f"the answer is larger than {MAX_ANSWER_BYTES} bytes")
 
     def _add(self, event: v1.StreamEvent) -> None:
         """Add an event of any kind."""

@@ -6,8 +6,7 @@
    without Finished BrokenStream. After that it raises the same again.
 3. Leaving the `with` cancels a call that has not ended; so does dropping the stream.
 4. It holds its place in the client's pool until the call has ended.
-5. An answer is at most 256 MiB and 16,384 blocks; BrokenStream ends one that goes on, since a peer may never end it.
-6. It buffers the events of one message. What the caller does not read stays with the gateway, which then stops
+5. It buffers the events of one message. What the caller does not read stays with the gateway, which then stops
    reading the provider.
 """
 
@@ -15,7 +14,7 @@ import asyncio
 import contextlib
 import copy
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from typing import Any, Final, Generic, Protocol, Self
+from typing import Any, Generic, Protocol, Self
 
 import grpc
 
@@ -28,14 +27,10 @@ from trunkline.status import error_from_rpc
 __all__ = ["AsyncStream", "Stream"]
 
 
-MAX_ANSWER_BYTES: Final = 256 * 1024 * 1024
-"""Of all messages of one stream: the longest answers there are, with their log probabilities, are a third of it."""
-
-
 class _Intake:
     """Messages in, events out; folds them and checks that none is missing. Does no I/O."""
 
-    __slots__ = ("_add_all", "_due", "_fold", "_left", "events", "failure", "open", "request_id")
+    __slots__ = ("_add_all", "_due", "_fold", "events", "failure", "open", "request_id")
 
     def __init__(self, request_id: str) -> None:
         self.request_id = request_id
@@ -48,20 +43,15 @@ class _Intake:
         self._fold = Fold()
         self._add_all = self._fold.add_all
         self._due = 0
-        self._left = MAX_ANSWER_BYTES
 
-    def feed(self, message: v1.StreamCompleteResponse) -> list[v1.StreamEvent]:
-        """The events of this message, the next one last."""
-        self.events = events = list(message.events)
+    def feed(self, message: v1.StreamCompleteResponse) -> None:
+        """Take the events of the next message."""
+        self.events = events = message.events[:]  # a list costs three times as much
         if message.first_seq != self._due and events:
             raise BrokenStream(f"event {self._due} was due and event {message.first_seq} came")
-        self._left -= message.ByteSize()
-        if self._left < 0:
-            raise BrokenStream(f"the answer is larger than {MAX_ANSWER_BYTES} bytes")
         self._add_all(events)
         self._due += len(events)
         events.reverse()
-        return events
 
     def take(self, read: Any) -> None:
         """What a call of grpc.aio gave: a message, or its end."""
@@ -189,7 +179,7 @@ class Stream(Generic[T_co]):
                 for piece in stream.text:
                     print(piece, end="", flush=True)
         """
-        return (piece for event in self if (piece := event.block_delta.text))
+        return self._texts()
 
     def collect(self) -> Completion[T_co]:
         """Read to the end, and give the whole answer. Raises what the stream fails with.
@@ -226,14 +216,23 @@ class Stream(Generic[T_co]):
         return self
 
     def __next__(self) -> v1.StreamEvent:
-        events = self._intake.events
-        while True:
-            while not events:
-                events = self._receive()
+        intake = self._intake
+        while intake.events or self._receive():
             try:
-                return events.pop()
+                return intake.events.pop()
             except IndexError:  # closed by another thread just now
                 continue
+        raise StopIteration
+
+    def _texts(self) -> Iterator[str]:
+        intake = self._intake
+        while intake.events or self._receive():
+            try:
+                piece = intake.events.pop().block_delta.text
+            except IndexError:
+                continue
+            if piece:
+                yield piece
 
     def _started(self) -> _Call:
         if self._call is None:
@@ -243,30 +242,30 @@ class Stream(Generic[T_co]):
                 raise self._intake.fail(failure) from None
         return self._call
 
-    def _receive(self) -> list[v1.StreamEvent]:
-        """Wait for the next message."""
+    def _receive(self) -> bool:
+        """Wait for the next message. False at the end."""
         intake = self._intake
         if not intake.open:
             intake.check()
-            raise StopIteration
+            return False
         call = self._call or self._started()
         try:
-            return intake.feed(next(call))
+            intake.feed(next(call))
         except StopIteration:
-            return self._end()
+            self._end()
         except grpc.RpcError as failure:
             # The failure is the call itself: with a traceback it would lead to this stream, and the stream to it.
             raise intake.broke(failure) from failure.with_traceback(None)
         except BrokenStream as broken:
             call.cancel()
             raise intake.fail(broken) from None
+        return True
 
-    def _end(self) -> list[v1.StreamEvent]:
+    def _end(self) -> None:
         try:
             self._intake.end()
         except BrokenStream as broken:
             raise self._intake.fail(broken) from None
-        return []
 
     def __enter__(self) -> Self:
         self._intake.check()
@@ -341,7 +340,7 @@ class AsyncStream(Generic[T_co]):
 
             asyncio.run(main())
         """
-        return (piece async for event in self if (piece := event.block_delta.text))
+        return self._texts()
 
     async def collect(self) -> Completion[T_co]:
         """Read to the end, and give the whole answer. Raises what the stream fails with.
@@ -393,16 +392,30 @@ class AsyncStream(Generic[T_co]):
 
     async def __anext__(self) -> v1.StreamEvent:
         intake = self._intake
-        while not intake.events:
-            if not intake.open:
-                intake.check()
-                raise StopAsyncIteration
-            call = self._call or await self._started()
-            try:
-                intake.take(await call.read())
-            except (grpc.RpcError, BrokenStream, asyncio.CancelledError) as failure:
-                self._stop(call, failure)
-        return intake.events.pop()
+        while intake.events or await self._receive():
+            if intake.events:
+                return intake.events.pop()
+        raise StopAsyncIteration
+
+    async def _texts(self) -> AsyncIterator[str]:
+        intake = self._intake
+        while intake.events or await self._receive():
+            piece = intake.events.pop().block_delta.text if intake.events else ""
+            if piece:
+                yield piece
+
+    async def _receive(self) -> bool:
+        """Wait for the next message. False at the end."""
+        intake = self._intake
+        if not intake.open:
+            intake.check()
+            return False
+        call = self._call or await self._started()
+        try:
+            intake.take(await call.read())
+        except (grpc.RpcError, BrokenStream, asyncio.CancelledError) as failure:
+            self._stop(call, failure)
+        return True
 
     async def _started(self) -> _AsyncCall:
         if self._call is None:
