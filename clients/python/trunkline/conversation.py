@@ -34,7 +34,7 @@ _ROLES: Final[Mapping[type, str]] = {System: "system", User: "user", Assistant: 
 def conversation(messages: Messages) -> list[v1.Message]:
     """The messages of the contract. Raises TypeError, ValueError or, for files, OSError; they name the place."""
     if isinstance(messages, str | Path):
-        return [_message({"role": "user", "content": messages}, "messages[0]")]
+        return [v1.Message(role=v1.ROLE_USER, blocks=blocks(messages, "messages[0].content"))]
     if isinstance(messages, v1.Message | Mapping) or _is_turn(messages) or _dumps(messages):
         return [_message(messages, "messages[0]")]
     several: Any = messages

@@ -99,12 +99,14 @@ def build_request(
         if model is not None or messages is not None or options:
             raise TypeError("request: give it alone; it holds the model, the messages and the options")
         return request
-    if unknown := options.keys() - CompletionOptions.__annotations__.keys():
+    if options and (unknown := options.keys() - CompletionOptions.__annotations__.keys()):
         raise unknown_options(unknown, CompletionOptions.__annotations__)
     if model is None or messages is None:
         raise TypeError("model and messages: both are needed where no request is given")
     name_of_model = checked(model, str, "text, and the messages after it", "model")
     built = v1.CompleteRequest(model=name_of_model, messages=conversation(messages))
+    if not options:
+        return built
     given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     for name in CompletionOptions.__annotations__:  # the tools come before the choice among them
         if name in given:
