@@ -109,17 +109,19 @@ _HOMES: Final = {
 }
 """Where names live that are neither `v1` nor in trunkline.errors."""
 
+_MODULES: Final = frozenset({"parts", "v1"})
+
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
         value = importlib.import_module("importlib.metadata").version(__name__)
         globals()[name] = value
         return value
+    if name in _MODULES:
+        return importlib.import_module(f"{__name__}.{name}")
     if name not in __all__:
         missing = importlib.import_module("trunkline.elsewhere").missing_from_package
         raise AttributeError(missing(name), name=name)
-    if name == "v1":
-        return importlib.import_module("trunkline.v1")
     value = getattr(importlib.import_module(_HOMES.get(name, "trunkline.errors")), name)
     globals()[name] = value
     return value

@@ -16,51 +16,29 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 
 import grpc
 
+from trunkline import parts
 from trunkline.client import HEALTH_TIMEOUT_S, MAX_TURNS, MODEL_PAGES, MODELS_BYTES, MODELS_PER_PAGE
 from trunkline.connection import CallStart, Connection
 from trunkline.errors import CLIENT_DOMAIN, BrokenStream, Cancelled, TrunklineError
-from trunkline.late import Late
 from trunkline.pool import AsyncPool, Lease
 from trunkline.signpost import Signposted
 
 if TYPE_CHECKING:
-    from grpc_health.v1 import health_pb2, health_pb2_grpc
+    from grpc_health.v1 import health_pb2_grpc
 
     from trunkline import v1
-    from trunkline.completion import Completion, asked, settled
+    from trunkline.completion import Completion
     from trunkline.counting import TokenCount
-    from trunkline.embeddings import Embeddings, EmbedOptions, Inputs, embed_request
-    from trunkline.loop import Loop, OnToolError
-    from trunkline.messages import CompletionOptions, Messages, build_request
-    from trunkline.outcome import Outcome, outcome_request
+    from trunkline.embeddings import Embeddings, EmbedOptions, Inputs
+    from trunkline.loop import OnToolError
+    from trunkline.messages import CompletionOptions, Messages
+    from trunkline.outcome import Outcome
     from trunkline.run import AsyncRun
-    from trunkline.status import error_from_rpc, readable
-    from trunkline.stream import AsyncStream, task_is_cancelled
+    from trunkline.stream import AsyncStream
     from trunkline.tls import Tls
-    from trunkline.v1.completion_pb2_grpc import CompletionAsyncStub, CompletionStub
-    from trunkline.v1.embedding_pb2_grpc import EmbeddingAsyncStub, EmbeddingStub
-    from trunkline.v1.models_pb2_grpc import ModelsAsyncStub, ModelsStub
-else:  # loaded by the first call that needs them
-    AsyncRun = Late("trunkline.run:AsyncRun")
-    AsyncStream = Late("trunkline.stream:AsyncStream")
-    CompletionStub = Late("trunkline.v1.completion_pb2_grpc:CompletionStub")
-    EmbeddingStub = Late("trunkline.v1.embedding_pb2_grpc:EmbeddingStub")
-    Embeddings = Late("trunkline.embeddings:Embeddings")
-    Loop = Late("trunkline.loop:Loop")
-    ModelsStub = Late("trunkline.v1.models_pb2_grpc:ModelsStub")
-    Outcome = Late("trunkline.outcome:Outcome")
-    TokenCount = Late("trunkline.counting:TokenCount")
-    asked = Late("trunkline.completion:asked")
-    build_request = Late("trunkline.messages:build_request")
-    embed_request = Late("trunkline.embeddings:embed_request")
-    error_from_rpc = Late("trunkline.status:error_from_rpc")
-    readable = Late("trunkline.status:readable")
-    health_pb2 = Late("grpc_health.v1.health_pb2")
-    health_pb2_grpc = Late("grpc_health.v1.health_pb2_grpc")
-    outcome_request = Late("trunkline.outcome:outcome_request")
-    settled = Late("trunkline.completion:settled")
-    task_is_cancelled = Late("trunkline.stream:task_is_cancelled")
-    v1 = Late("trunkline.v1")
+    from trunkline.v1.completion_pb2_grpc import CompletionAsyncStub
+    from trunkline.v1.embedding_pb2_grpc import EmbeddingAsyncStub
+    from trunkline.v1.models_pb2_grpc import ModelsAsyncStub
 
 __all__ = ["AsyncClient"]
 
@@ -72,19 +50,19 @@ class _Channel:
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self.grpc = channel
-        self.completion: CompletionAsyncStub = CompletionStub(channel)
+        self.completion: CompletionAsyncStub = parts.CompletionStub(channel)
 
     @cached_property
     def embedding(self) -> EmbeddingAsyncStub:
-        return EmbeddingStub(self.grpc)
+        return parts.EmbeddingStub(self.grpc)
 
     @cached_property
     def models(self) -> ModelsAsyncStub:
-        return ModelsStub(self.grpc)
+        return parts.ModelsStub(self.grpc)
 
     @cached_property
     def health(self) -> health_pb2_grpc.HealthStub:
-        return health_pb2_grpc.HealthStub(self.grpc)  # type: ignore[no-untyped-call]
+        return parts.health_pb2_grpc.HealthStub(self.grpc)  # type: ignore[no-untyped-call]
 
 
 def _connect(connection: Connection) -> _Channel:
@@ -199,10 +177,10 @@ class AsyncClient(Signposted):
 
             asyncio.run(main())
         """
-        built = build_request(model, messages, request, options)
-        built, reader = asked(output, built, given=request is not None)
+        built = parts.build_request(model, messages, request, options)
+        built, reader = parts.asked(output, built, given=request is not None)
         start = self._connection.start(timeout, request_id)
-        return settled(await self._unary(start, built, lambda channel: channel.completion.Complete), reader)
+        return parts.settled(await self._unary(start, built, lambda channel: channel.completion.Complete), reader)
 
     @overload
     def stream(
@@ -264,10 +242,10 @@ class AsyncClient(Signposted):
 
             asyncio.run(main())
         """
-        built = build_request(model, messages, request, options)
-        built, reader = asked(output, built, given=request is not None)
+        built = parts.build_request(model, messages, request, options)
+        built, reader = parts.asked(output, built, given=request is not None)
         start = self._connection.start(timeout, request_id)
-        return AsyncStream(start.request_id, lambda: self._open_stream(start, built), reader)
+        return parts.AsyncStream(start.request_id, lambda: self._open_stream(start, built), reader)
 
     @overload
     def run(
@@ -334,9 +312,9 @@ class AsyncClient(Signposted):
             asyncio.run(main())
         """
         deadline = self._connection.start(timeout, None).deadline
-        loop = Loop(model, messages, options, max_turns=max_turns, on_tool_error=on_tool_error, deadline=deadline)
-        loop.asked, reader = asked(output, loop.asked, given=False)
-        return AsyncRun(loop, lambda request, seconds: self.stream(request=request, timeout=seconds), reader)
+        loop = parts.Loop(model, messages, options, max_turns=max_turns, on_tool_error=on_tool_error, deadline=deadline)
+        loop.asked, reader = parts.asked(output, loop.asked, given=False)
+        return parts.AsyncRun(loop, lambda request, seconds: self.stream(request=request, timeout=seconds), reader)
 
     async def embed(
         self,
@@ -373,9 +351,9 @@ class AsyncClient(Signposted):
 
             asyncio.run(main())
         """
-        built = embed_request(model, inputs, request, options)
+        built = parts.embed_request(model, inputs, request, options)
         start = self._connection.start(timeout, request_id)
-        return Embeddings(await self._unary(start, built, lambda channel: channel.embedding.Embed))
+        return parts.Embeddings(await self._unary(start, built, lambda channel: channel.embedding.Embed))
 
     async def count_tokens(
         self,
@@ -403,9 +381,9 @@ class AsyncClient(Signposted):
 
             asyncio.run(main())
         """
-        built = v1.CountTokensRequest(request=build_request(model, messages, request, options))
+        built = parts.v1.CountTokensRequest(request=parts.build_request(model, messages, request, options))
         start = self._connection.start(timeout, request_id)
-        return TokenCount.of(await self._unary(start, built, lambda channel: channel.completion.CountTokens))
+        return parts.TokenCount.of(await self._unary(start, built, lambda channel: channel.completion.CountTokens))
 
     async def models(self, *, timeout: float | None = None) -> list[v1.Model]:
         """All models that this key may use, by name.
@@ -425,7 +403,7 @@ class AsyncClient(Signposted):
         """
         start = self._connection.start(timeout, None)
         models: list[v1.Model] = []
-        page = v1.ListModelsRequest(page_size=MODELS_PER_PAGE)
+        page = parts.v1.ListModelsRequest(page_size=MODELS_PER_PAGE)
         size = 0
         for _ in range(MODEL_PAGES):
             answer = await self._unary(start, page, lambda channel: channel.models.ListModels)
@@ -456,7 +434,7 @@ class AsyncClient(Signposted):
             asyncio.run(main())
         """
         start = self._connection.start(timeout, None)
-        asked = v1.GetModelRequest(name=name)
+        asked = parts.v1.GetModelRequest(name=name)
         answer: v1.GetModelResponse = await self._unary(start, asked, lambda channel: channel.models.GetModel)
         return answer.model
 
@@ -482,9 +460,9 @@ class AsyncClient(Signposted):
 
             asyncio.run(main())
         """
-        asked = outcome_request(request_id, idempotency_key)
+        asked = parts.outcome_request(request_id, idempotency_key)
         start = self._connection.start(timeout, None)
-        return Outcome(await self._unary(start, asked, lambda channel: channel.completion.GetOutcome))
+        return parts.Outcome(await self._unary(start, asked, lambda channel: channel.completion.GetOutcome))
 
     async def health(self, service: str = "", *, timeout: float | None = HEALTH_TIMEOUT_S) -> str:
         """How the gateway is: "SERVING", "NOT_SERVING" or "UNKNOWN". Raises NotFound for an unknown service.
@@ -503,9 +481,9 @@ class AsyncClient(Signposted):
             asyncio.run(main())
         """
         start = self._connection.start(timeout, None)
-        asked = health_pb2.HealthCheckRequest(service=service)
+        asked = parts.health_pb2.HealthCheckRequest(service=service)
         answer = await self._unary(start, asked, lambda channel: channel.health.Check)
-        names = health_pb2.HealthCheckResponse.ServingStatus
+        names = parts.health_pb2.HealthCheckResponse.ServingStatus
         return names.Name(answer.status) if answer.status in names.values() else "UNKNOWN"
 
     async def close(self) -> None:
@@ -542,9 +520,9 @@ class AsyncClient(Signposted):
             try:
                 answer = await method(channel)(request, timeout=start.remaining(), metadata=start.metadata)
             except grpc.RpcError as failure:
-                raise error_from_rpc(failure, start.request_id) from failure
+                raise parts.error_from_rpc(failure, start.request_id) from failure
             except asyncio.CancelledError:
-                if task_is_cancelled():
+                if parts.task_is_cancelled():
                     raise
                 raise Cancelled(
                     "the client was closed",
@@ -555,7 +533,7 @@ class AsyncClient(Signposted):
             except grpc.aio.UsageError:
                 self._pool.check_open(start.request_id)
                 raise
-        return readable(answer, start.request_id)
+        return parts.readable(answer, start.request_id)
 
     async def _open_stream(self, start: CallStart, request: v1.CompleteRequest) -> Any:
         lease = await self._lease(start)

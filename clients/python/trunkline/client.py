@@ -14,49 +14,28 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 
 import grpc
 
+from trunkline import parts
 from trunkline.connection import CallStart, Connection
 from trunkline.errors import BrokenStream, TrunklineError
-from trunkline.late import Late
 from trunkline.pool import Lease, Pool
 from trunkline.signpost import Signposted
 
 if TYPE_CHECKING:
-    from grpc_health.v1 import health_pb2, health_pb2_grpc
+    from grpc_health.v1 import health_pb2_grpc
 
     from trunkline import v1
-    from trunkline.completion import Completion, asked, settled
+    from trunkline.completion import Completion
     from trunkline.counting import TokenCount
-    from trunkline.embeddings import Embeddings, EmbedOptions, Inputs, embed_request
-    from trunkline.loop import Loop, OnToolError
-    from trunkline.messages import CompletionOptions, Messages, build_request
-    from trunkline.outcome import Outcome, outcome_request
+    from trunkline.embeddings import Embeddings, EmbedOptions, Inputs
+    from trunkline.loop import OnToolError
+    from trunkline.messages import CompletionOptions, Messages
+    from trunkline.outcome import Outcome
     from trunkline.run import Run
-    from trunkline.status import error_from_rpc, readable
     from trunkline.stream import Stream
     from trunkline.tls import Tls
     from trunkline.v1.completion_pb2_grpc import CompletionStub
     from trunkline.v1.embedding_pb2_grpc import EmbeddingStub
     from trunkline.v1.models_pb2_grpc import ModelsStub
-else:  # loaded by the first call that needs them
-    CompletionStub = Late("trunkline.v1.completion_pb2_grpc:CompletionStub")
-    EmbeddingStub = Late("trunkline.v1.embedding_pb2_grpc:EmbeddingStub")
-    Embeddings = Late("trunkline.embeddings:Embeddings")
-    Loop = Late("trunkline.loop:Loop")
-    ModelsStub = Late("trunkline.v1.models_pb2_grpc:ModelsStub")
-    Outcome = Late("trunkline.outcome:Outcome")
-    Run = Late("trunkline.run:Run")
-    Stream = Late("trunkline.stream:Stream")
-    TokenCount = Late("trunkline.counting:TokenCount")
-    asked = Late("trunkline.completion:asked")
-    build_request = Late("trunkline.messages:build_request")
-    embed_request = Late("trunkline.embeddings:embed_request")
-    error_from_rpc = Late("trunkline.status:error_from_rpc")
-    readable = Late("trunkline.status:readable")
-    health_pb2 = Late("grpc_health.v1.health_pb2")
-    health_pb2_grpc = Late("grpc_health.v1.health_pb2_grpc")
-    outcome_request = Late("trunkline.outcome:outcome_request")
-    settled = Late("trunkline.completion:settled")
-    v1 = Late("trunkline.v1")
 
 __all__ = ["Client"]
 
@@ -68,7 +47,6 @@ MODELS_PER_PAGE = 1_000
 MODEL_PAGES = 100
 MODELS_BYTES = 64 * 1024 * 1024
 """Of all pages together; a list that is longer than these two is taken for one without end."""
-"""More pages than this are taken for a fault of the gateway."""
 HEALTH_TIMEOUT_S = 5.0
 
 
@@ -77,19 +55,19 @@ class _Channel:
 
     def __init__(self, channel: grpc.Channel) -> None:
         self.grpc = channel
-        self.completion: CompletionStub = CompletionStub(channel)
+        self.completion: CompletionStub = parts.CompletionStub(channel)
 
     @cached_property
     def embedding(self) -> EmbeddingStub:
-        return EmbeddingStub(self.grpc)
+        return parts.EmbeddingStub(self.grpc)
 
     @cached_property
     def models(self) -> ModelsStub:
-        return ModelsStub(self.grpc)
+        return parts.ModelsStub(self.grpc)
 
     @cached_property
     def health(self) -> health_pb2_grpc.HealthStub:
-        return health_pb2_grpc.HealthStub(self.grpc)  # type: ignore[no-untyped-call]
+        return parts.health_pb2_grpc.HealthStub(self.grpc)  # type: ignore[no-untyped-call]
 
 
 def _connect(connection: Connection) -> _Channel:
@@ -242,10 +220,10 @@ class Client(Signposted):
             except trunkline.TrunklineError as error:
                 print(error.code, error.reason, error.request_id)
         """
-        built = build_request(model, messages, request, options)
-        built, reader = asked(output, built, given=request is not None)
+        built = parts.build_request(model, messages, request, options)
+        built, reader = parts.asked(output, built, given=request is not None)
         start = self._connection.start(timeout, request_id)
-        return settled(self._unary(start, built, lambda channel: channel.completion.Complete), reader)
+        return parts.settled(self._unary(start, built, lambda channel: channel.completion.Complete), reader)
 
     @overload
     def stream(
@@ -315,10 +293,10 @@ class Client(Signposted):
             except trunkline.TrunklineError as error:
                 print(error.code, error.reason, error.request_id)
         """
-        built = build_request(model, messages, request, options)
-        built, reader = asked(output, built, given=request is not None)
+        built = parts.build_request(model, messages, request, options)
+        built, reader = parts.asked(output, built, given=request is not None)
         start = self._connection.start(timeout, request_id)
-        return Stream(start.request_id, lambda: self._open_stream(start, built), reader)
+        return parts.Stream(start.request_id, lambda: self._open_stream(start, built), reader)
 
     @overload
     def run(
@@ -395,9 +373,9 @@ class Client(Signposted):
                 print(advice.umbrella, run.usage.output_tokens, len(run.messages))
         """
         deadline = self._connection.start(timeout, None).deadline
-        loop = Loop(model, messages, options, max_turns=max_turns, on_tool_error=on_tool_error, deadline=deadline)
-        loop.asked, reader = asked(output, loop.asked, given=False)
-        return Run(loop, lambda request, seconds: self.stream(request=request, timeout=seconds), reader)
+        loop = parts.Loop(model, messages, options, max_turns=max_turns, on_tool_error=on_tool_error, deadline=deadline)
+        loop.asked, reader = parts.asked(output, loop.asked, given=False)
+        return parts.Run(loop, lambda request, seconds: self.stream(request=request, timeout=seconds), reader)
 
     def embed(
         self,
@@ -427,9 +405,9 @@ class Client(Signposted):
                 vectors = client.embed("vectors", ["one text", "another"], task="document")
                 print(len(vectors), len(vectors[0]), vectors.usage.input_tokens)
         """
-        built = embed_request(model, inputs, request, options)
+        built = parts.embed_request(model, inputs, request, options)
         start = self._connection.start(timeout, request_id)
-        return Embeddings(self._unary(start, built, lambda channel: channel.embedding.Embed))
+        return parts.Embeddings(self._unary(start, built, lambda channel: channel.embedding.Embed))
 
     def count_tokens(
         self,
@@ -450,9 +428,9 @@ class Client(Signposted):
                 count = client.count_tokens("fast", "Why is the sky blue?")
                 print(count.input_tokens, "about" if count.estimated else "exactly")
         """
-        built = v1.CountTokensRequest(request=build_request(model, messages, request, options))
+        built = parts.v1.CountTokensRequest(request=parts.build_request(model, messages, request, options))
         start = self._connection.start(timeout, request_id)
-        return TokenCount.of(self._unary(start, built, lambda channel: channel.completion.CountTokens))
+        return parts.TokenCount.of(self._unary(start, built, lambda channel: channel.completion.CountTokens))
 
     def models(self, *, timeout: float | None = None) -> list[v1.Model]:
         """All models that this key may use, by name.
@@ -466,7 +444,7 @@ class Client(Signposted):
         """
         start = self._connection.start(timeout, None)
         models: list[v1.Model] = []
-        page = v1.ListModelsRequest(page_size=MODELS_PER_PAGE)
+        page = parts.v1.ListModelsRequest(page_size=MODELS_PER_PAGE)
         size = 0
         for _ in range(MODEL_PAGES):
             answer = self._unary(start, page, lambda channel: channel.models.ListModels)
@@ -490,7 +468,7 @@ class Client(Signposted):
                 print(model.description, model.capabilities.context_tokens)
         """
         start = self._connection.start(timeout, None)
-        asked = v1.GetModelRequest(name=name)
+        asked = parts.v1.GetModelRequest(name=name)
         answer: v1.GetModelResponse = self._unary(start, asked, lambda channel: channel.models.GetModel)
         return answer.model
 
@@ -509,9 +487,9 @@ class Client(Signposted):
                 outcome = client.outcome(answer.request_id)
                 print(outcome.running, outcome.error, outcome.ended_at)
         """
-        asked = outcome_request(request_id, idempotency_key)
+        asked = parts.outcome_request(request_id, idempotency_key)
         start = self._connection.start(timeout, None)
-        return Outcome(self._unary(start, asked, lambda channel: channel.completion.GetOutcome))
+        return parts.Outcome(self._unary(start, asked, lambda channel: channel.completion.GetOutcome))
 
     def health(self, service: str = "", *, timeout: float | None = HEALTH_TIMEOUT_S) -> str:
         """How the gateway is: "SERVING", "NOT_SERVING" or "UNKNOWN". Raises NotFound for an unknown service.
@@ -523,9 +501,9 @@ class Client(Signposted):
                 print(client.health(), client.health("trunkline.v1.Completion"))
         """
         start = self._connection.start(timeout, None)
-        asked = health_pb2.HealthCheckRequest(service=service)
+        asked = parts.health_pb2.HealthCheckRequest(service=service)
         answer = self._unary(start, asked, lambda channel: channel.health.Check)
-        names = health_pb2.HealthCheckResponse.ServingStatus
+        names = parts.health_pb2.HealthCheckResponse.ServingStatus
         return names.Name(answer.status) if answer.status in names.values() else "UNKNOWN"
 
     def close(self) -> None:
@@ -552,11 +530,11 @@ class Client(Signposted):
             try:
                 answer = method(channel)(request, timeout=start.remaining(), metadata=start.metadata)
             except grpc.RpcError as failure:
-                raise error_from_rpc(failure, start.request_id) from failure
+                raise parts.error_from_rpc(failure, start.request_id) from failure
             except ValueError:
                 self._pool.check_open(start.request_id)
                 raise
-        return readable(answer, start.request_id)
+        return parts.readable(answer, start.request_id)
 
     def _open_stream(self, start: CallStart, request: v1.CompleteRequest) -> Any:
         lease = self._lease(start)

@@ -2,8 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from trunkline import v1
-from trunkline.late import Late
+from trunkline import parts, v1
 from trunkline.signpost import Signposted
 
 __all__ = ["Completion", "Reader", "T_co", "asked", "settled"]
@@ -13,12 +12,9 @@ if TYPE_CHECKING:
     # the oldest Python that this runs on, and only type checkers need them.
     from typing_extensions import TypeVar as TypeVarWithDefault
 
-    from trunkline.output import output_of
-
     T_co = TypeVarWithDefault("T_co", covariant=True, default=None)
 else:
     T_co = TypeVar("T_co", covariant=True)
-    output_of = Late("trunkline.output:output_of")
 
 
 class Reader(Protocol[T_co]):
@@ -135,7 +131,7 @@ class Completion(Signposted, Generic[T_co]):
 
         For example:
             import trunkline
-            from trunkline import v1
+            from trunkline import parts, v1
 
             with trunkline.Client() as client:
                 answer = client.complete("fast", "Write a poem.", max_output_tokens=20)
@@ -196,7 +192,7 @@ def asked(kind: Any, request: v1.CompleteRequest, *, given: bool) -> tuple[v1.Co
     """The request that asks for a value of this type, if one is asked for. A `given` request is the caller's own."""
     if kind is None:
         return request, None
-    reader: Reader[Any] = output_of(kind)
+    reader: Reader[Any] = parts.output_of(kind)
     if request.HasField("response_format"):
         raise TypeError("output: it sets response_format; give one of them")
     if given:

@@ -27,15 +27,13 @@ from typing import TYPE_CHECKING, Final
 
 import grpc
 
-from trunkline.late import Late
+from trunkline import parts
 from trunkline.notation import checked
 from trunkline.request_id import checked_request_id
 from trunkline.tracing import trace_metadata
 
 if TYPE_CHECKING:
-    from trunkline.tls import Tls, TlsFiles, resolve_tls
-else:  # loaded where something speaks of TLS
-    resolve_tls = Late("trunkline.tls:resolve_tls")
+    from trunkline.tls import Tls, TlsFiles
 
 __all__ = ["CallStart", "Connection"]
 
@@ -145,7 +143,7 @@ class Connection:
             target=_checked_target(target or os.environ.get("TRUNKLINE_TARGET") or DEFAULT_TARGET),
             timeout=_checked_timeout(timeout),
             credentials=credentials,
-            tls=resolve_tls(tls, os.environ) if credentials is None and _speaks_of_tls(tls) else None,
+            tls=parts.resolve_tls(tls, os.environ) if credentials is None and _speaks_of_tls(tls) else None,
             api_key=_checked_key(api_key or os.environ.get("TRUNKLINE_API_KEY") or ""),
         )
 

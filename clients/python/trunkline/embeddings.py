@@ -14,11 +14,11 @@ from typing import Any, Final, TypeAlias, TypedDict
 
 from google.protobuf.message import Message
 
-from trunkline import v1
+from trunkline import parts, v1
 from trunkline.content import Content, Part, blocks
 from trunkline.errors import BrokenStream
 from trunkline.notation import checked, checked_text, enum_value, json_bytes, placed
-from trunkline.signpost import Signposted, unknown_options
+from trunkline.signpost import Signposted
 
 __all__ = ["EmbedOptions", "Embeddings", "Inputs", "Vector", "embed_request"]
 
@@ -67,7 +67,7 @@ def embed_request(
             raise TypeError("request: give it alone; it holds the model, the inputs and the options")
         return request
     if unknown := options.keys() - EmbedOptions.__annotations__.keys():
-        raise unknown_options(unknown, EmbedOptions.__annotations__)
+        raise parts.unknown_options(unknown, EmbedOptions.__annotations__)
     if model is None or inputs is None:
         raise TypeError("model and inputs: both are needed where no request is given")
     name_of_model = checked(model, str, "text, and the inputs after it", "model")

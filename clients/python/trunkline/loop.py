@@ -12,19 +12,16 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from trunkline import v1
+from trunkline import parts, v1
 from trunkline.completion import Completion
 from trunkline.content import Content, blocks
 from trunkline.errors import DeadlineExceeded, TurnLimit
-from trunkline.late import Late
 from trunkline.messages import CompletionOptions, Messages, build_request
 from trunkline.notation import checked_text
 from trunkline.tools import PythonTool, ToolForm, read_functions
 
 if TYPE_CHECKING:
-    from trunkline.functions import Function, content_of
-else:  # loaded with the first function
-    content_of = Late("trunkline.functions:content_of")
+    from trunkline.functions import Function
 
 __all__ = ["Loop", "OnToolError"]
 
@@ -129,7 +126,7 @@ class Loop:
 
     def returned(self, call: v1.ToolCall, value: Any) -> v1.ToolResult:
         """What a function gave back, for the model. Raises TypeError or ValueError for what can't be told."""
-        return _result(call, content_of(value))
+        return _result(call, parts.content_of(value))
 
     def failed(self, call: v1.ToolCall, failure: Exception) -> v1.ToolResult:
         """What a function raised, for the model. What `on_tool_error` raises ends the run."""

@@ -8,10 +8,9 @@ from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
 from typing import Any, Final, TypedDict, get_origin
 
-from trunkline import v1
+from trunkline import parts, v1
 from trunkline.conversation import Content, Messages, conversation
 from trunkline.notation import checked, checked_text, enum_value, json_bytes, placed, unknown_keys
-from trunkline.signpost import unknown_options
 from trunkline.tools import ToolForm, tool_choice, tools
 
 __all__ = ["CompletionOptions", "Content", "Messages", "build_request"]
@@ -100,7 +99,7 @@ def build_request(
             raise TypeError("request: give it alone; it holds the model, the messages and the options")
         return request
     if options and (unknown := options.keys() - CompletionOptions.__annotations__.keys()):
-        raise unknown_options(unknown, CompletionOptions.__annotations__)
+        raise parts.unknown_options(unknown, CompletionOptions.__annotations__)
     if model is None or messages is None:
         raise TypeError("model and messages: both are needed where no request is given")
     name_of_model = checked(model, str, "text, and the messages after it", "model")

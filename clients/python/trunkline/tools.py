@@ -3,14 +3,11 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from trunkline import v1
-from trunkline.late import Late
+from trunkline import parts, v1
 from trunkline.notation import checked, checked_text, enum_value, json_bytes, placed, unknown_keys
 
 if TYPE_CHECKING:
-    from trunkline.functions import Function
-else:  # what reads functions is loaded with the first of them
-    Function = Late("trunkline.functions:Function")
+    pass
 
 __all__ = ["PythonTool", "ToolForm", "read_functions", "tool_choice", "tools"]
 
@@ -51,7 +48,7 @@ def _read(tool: ToolForm, place: str) -> ToolForm:
     if not callable(tool) or isinstance(tool, type):
         return tool
     with placed(place):
-        return Function(tool)
+        return parts.Function(tool)
 
 
 def _tool(tool: ToolForm, place: str) -> v1.Tool:
