@@ -10,8 +10,6 @@ from trunkline_server.config.problems import wrong
 from trunkline_server.core.addresses import AddressPolicy, IpNetwork, literal_address
 from trunkline_server.core.http import Endpoint
 
-__all__ = ["literal_address", "refused_address", "split_base_url"]
-
 MAX_URL_CHARS: Final = 2048
 
 

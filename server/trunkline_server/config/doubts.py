@@ -4,12 +4,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from trunkline_server.config.base_url import literal_address, split_base_url
+from trunkline_server.config.base_url import split_base_url
 from trunkline_server.config.document import Document
 from trunkline_server.config.problems import Problem, Where, key_text
 from trunkline_server.config.schema import RemoteEntry
 from trunkline_server.config.settings import Settings, unknown_variables
 from trunkline_server.config.snapshot import Snapshot
+from trunkline_server.core.addresses import literal_address
 from trunkline_server.core.deployment import Provider
 from trunkline_server.credentials.kinds import KINDS
 

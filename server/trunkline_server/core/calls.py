@@ -4,7 +4,7 @@ import asyncio
 from typing import Final
 
 from trunkline_server.core.call import Call
-from trunkline_server.core.places import UNIX
+from trunkline_server.core.places import UNIX, PerPeer
 
 NOT_COUNTED: Final = "/grpc.health."
 """Health answers when the gateway is full, too, and bounds its watchers itself."""
@@ -16,7 +16,7 @@ class Calls:
     def __init__(self) -> None:
         self._open: set[Call] = set()
         self._counted = 0
-        self._by_peer: dict[str, int] = {}
+        self._by_peer = PerPeer()
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -27,7 +27,7 @@ class Calls:
 
     def counted_of(self, peer: str) -> int:
         """Those of one connection. 0 on a Unix socket, where connections can't be told apart."""
-        return self._by_peer.get(peer, 0)
+        return self._by_peer.of(peer)
 
     def add(self, call: Call) -> None:
         """A call begins."""
@@ -35,7 +35,7 @@ class Calls:
         if is_counted(call):
             self._counted += 1
             if not call.peer.startswith(UNIX):
-                self._by_peer[call.peer] = self._by_peer.get(call.peer, 0) + 1
+                self._by_peer.add(call.peer)
         self._idle.clear()
 
     def discard(self, call: Call) -> None:
@@ -43,16 +43,9 @@ class Calls:
         self._open.discard(call)
         if is_counted(call):
             self._counted -= 1
-            self._leave(call.peer)
+            self._by_peer.discard(call.peer)
         if not self._open:
             self._idle.set()
-
-    def _leave(self, peer: str) -> None:
-        left = self._by_peer.get(peer, 0) - 1
-        if left > 0:
-            self._by_peer[peer] = left
-        else:
-            self._by_peer.pop(peer, None)
 
     async def all_ended(self) -> None:
         """Return when no call is open."""

@@ -16,6 +16,31 @@ UNIX_SHARE: Final = 8
 """As many connections as the shipped client has at most."""
 
 
+class PerPeer:
+    """How many of something each peer has. Peers that have none take no memory."""
+
+    __slots__ = ("_counts",)
+
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = {}
+
+    def of(self, peer: str) -> int:
+        """How many that peer has."""
+        return self._counts.get(peer, 0)
+
+    def add(self, peer: str) -> None:
+        """One more."""
+        self._counts[peer] = self._counts.get(peer, 0) + 1
+
+    def discard(self, peer: str) -> None:
+        """One less, if it has any."""
+        left = self._counts.get(peer, 0) - 1
+        if left > 0:
+            self._counts[peer] = left
+        else:
+            self._counts.pop(peer, None)
+
+
 class Places:
     """Counted places for one kind of thing. repr: "3 of 16 health watches"."""
 
@@ -24,7 +49,7 @@ class Places:
         self._in_all = in_all
         self._per_connection = per_connection
         self._taken = 0
-        self._by_peer: dict[str, int] = {}
+        self._by_peer = PerPeer()
 
     @contextmanager
     def one(self, peer: str) -> Iterator[None]:
@@ -42,23 +67,19 @@ class Places:
         if self._taken >= self._in_all:
             return Overloaded(f"the gateway has {self._in_all} {self._what} already; try again in a moment")
         most = self._per_connection * (UNIX_SHARE if peer.startswith(UNIX) else 1)
-        if self._by_peer.get(peer, 0) >= most:
+        if self._by_peer.of(peer) >= most:
             return Overloaded(f"this connection has {most} {self._what} already; try again in a moment")
         return None
 
     def take(self, peer: str) -> None:
         """Take a place that `full` left free."""
         self._taken += 1
-        self._by_peer[peer] = self._by_peer.get(peer, 0) + 1
+        self._by_peer.add(peer)
 
     def give_back(self, peer: str) -> None:
         """Give one back."""
         self._taken -= 1
-        left = self._by_peer[peer] - 1
-        if left:
-            self._by_peer[peer] = left
-        else:
-            del self._by_peer[peer]
+        self._by_peer.discard(peer)
 
     def __repr__(self) -> str:
         return f"<{self._taken} of {self._in_all} {self._what}>"

@@ -19,6 +19,7 @@ ServeUnary = Callable[[Any, Call], Awaitable[Message]]
 ServeStream = Callable[[Any, Call], AsyncIterator[Message]]
 
 IDLE_S: Final = 30.0
+"""How long a stream of requests may be silent."""
 _WORD_START: Final = re.compile(r"(?<!^)(?=[A-Z])")
 
 

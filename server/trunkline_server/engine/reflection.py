@@ -13,7 +13,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from trunkline_server.core.call import Call
 from trunkline_server.core.places import Places
-from trunkline_server.engine.method import DuplexMethod
+from trunkline_server.engine.method import IDLE_S, DuplexMethod
 
 ALPHA: Final = "grpc.reflection.v1alpha"
 STABLE: Final = "grpc.reflection.v1"
@@ -23,7 +23,6 @@ _FILE: Final = "grpc/reflection/v1/reflection.proto"
 MAX_STREAMS: Final = 16
 MAX_STREAMS_PER_CONNECTION: Final = 4
 """Tools have one or two, for as long as they ask."""
-IDLE_S: Final = 30.0
 
 
 def reflection_methods(service_names: Iterable[str]) -> Iterator[DuplexMethod]:
