@@ -8,6 +8,8 @@ import random
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Final
 
 from google.protobuf.descriptor import ServiceDescriptor
 
@@ -19,8 +21,6 @@ from trunkline_server.core.deployment import Route
 from trunkline_server.core.faults import FaultLog
 from trunkline_server.core.policy import Policy
 from trunkline_server.credentials.store import Credentials
-from trunkline_server.engine.channelz import SERVICE as CHANNELZ
-from trunkline_server.engine.channelz import channelz_methods
 from trunkline_server.engine.health import SERVICE as HEALTH
 from trunkline_server.engine.health import Health, health_methods
 from trunkline_server.engine.intake import Intake
@@ -44,6 +44,8 @@ _COMPLETION = completion_pb2.DESCRIPTOR.services_by_name["Completion"]
 _EMBEDDING = embedding_pb2.DESCRIPTOR.services_by_name["Embedding"]
 _MODELS = models_pb2.DESCRIPTOR.services_by_name["Models"]
 _QUOTAS = quotas_pb2.DESCRIPTOR.services_by_name["Quotas"]
+_CHANNELZ: Final = "trunkline_server.engine.channelz"
+"""Loaded where it is switched on."""
 
 
 class Configuration:
@@ -111,21 +113,21 @@ async def open_app(settings: Settings, snapshot: Snapshot, environ: Mapping[str,
     planner = Planner(configuration.routes, faults, clock=clock, rng=rng)
     health = Health()
     calls = Calls()
-    channelz = tuple(channelz_methods()) if settings.channelz_on else ()
+    channelz: Any = import_module(_CHANNELZ) if settings.channelz_on else None
     served: tuple[tuple[ServiceDescriptor, object], ...] = (
         (_COMPLETION, Completion(Router(planner, exchange), TokenCounter(planner, exchange))),
         (_MODELS, Models(configuration.routes, DIALECTS)),
         (_EMBEDDING, Embedding(EmbeddingRouter(planner, exchange))),
         (_QUOTAS, None),
     )
-    names = (*(descriptor.full_name for descriptor, _ in served), HEALTH, *((CHANNELZ,) if channelz else ()))
+    names = (*(descriptor.full_name for descriptor, _ in served), HEALTH, *((channelz.SERVICE,) if channelz else ()))
     try:
         yield App(
             configuration=configuration,
             methods=(
                 *(method for descriptor, servicer in served for method in methods_of(descriptor, servicer)),
                 *health_methods(health),
-                *channelz,
+                *(channelz.channelz_methods() if channelz else ()),
                 *(reflection_methods(names) if settings.reflection_on else ()),
             ),
             policies=(

@@ -1,6 +1,8 @@
 """Channelz: there for operators who switch it on, and for nobody else."""
 
 import json
+import subprocess
+import sys
 
 import grpc
 import pytest
@@ -26,6 +28,12 @@ async def test_it_is_off_unless_switched_on(provider):
             await ChannelzStub(channel).GetServers(channelz_pb2.GetServersRequest())
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
     assert reason(caught.value) == "METHOD_UNIMPLEMENTED"
+
+
+def test_off_it_costs_a_worker_nothing():
+    """What serves it is not even loaded."""
+    program = "import sys, trunkline_server.worker; sys.exit('grpc_channelz' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
 @pytest.mark.parametrize(
