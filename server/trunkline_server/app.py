@@ -75,6 +75,8 @@ class App:
     methods: tuple[Method, ...]
     policies: tuple[Policy, ...]
     """In the order in which they are opened."""
+    request_policies: tuple[Policy, ...]
+    """Inside of those, opened once the request is read."""
     health: Health
     services: tuple[str, ...]
     """Full names of the services whose health is told one by one: those that have a servicer."""
@@ -139,6 +141,7 @@ async def open_app(settings: Settings, snapshot: Snapshot, environ: Mapping[str,
                     max_calls_per_connection=settings.max_calls_per_connection,
                 ),
             ),
+            request_policies=(),
             health=health,
             services=tuple(descriptor.full_name for descriptor, servicer in served if servicer is not None),
             calls=calls,

@@ -145,6 +145,7 @@ def server_for(app: App, settings: Settings, *, share_port: bool, tls: ServerTls
             min_ping_interval_s=settings.min_ping_interval_s,
             channelz=settings.channelz_on,
         ),
+        request_policies=app.request_policies,
         calls=app.calls,
         intake=app.intake,
         faults=app.faults,

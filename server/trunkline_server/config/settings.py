@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import (
     BaseSettings,
@@ -148,6 +148,24 @@ class Settings(BaseSettings):
     """gRPC reflection. auto: on while only this machine can reach the listeners."""
     channelz: Literal["auto", "on", "off"] = "off"
     """gRPC channelz: connections, their peers and counts of calls. auto: as for reflection."""
+
+    data_dir: Path = Path("~/.local/state/trunkline")
+    """Where keys, quotas and the operators' socket are kept. Made with mode 0700 if it is missing."""
+    auth: Literal["on", "off"] = "off"
+    """Whether callers have to prove who they are. off: everyone may do everything, without limits."""
+    key_store: SecretStr = SecretStr("sqlite")
+    """Where keys are kept: "sqlite" or "file" (both in data_dir), or "postgresql://user:password@host/database"."""
+    max_stale_s: Seconds = 300.0
+    """How long known keys are taken while the key store can't be reached. Unknown ones are not, after two seconds."""
+    admin_listen: Annotated[str, BeforeValidator(_probe)] = ""
+    """Where operators with a key of that role come in over TCP. Empty: nowhere but the socket in data_dir."""
+    quota_store: SecretStr = SecretStr("sqlite")
+    """Where limits are counted: "sqlite" (in data_dir, for this machine), "memory" (one worker, until it ends), or
+    "redis://user:password@host:port/0" for many machines ("rediss://" with TLS)."""
+    quota_on_store_failure: Literal["deny", "allow_local_share"] = "deny"
+    """What happens to calls under limits while that store can't be reached, once what a worker holds is used up."""
+    quota_wait_s: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = 0.05
+    """How long a call may wait for that store, once."""
 
     drain_delay_s: Seconds = 0.0
     """From NOT_SERVING until new calls are refused: the time that endpoints take to learn of it."""

@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 
 from trunkline import v1
 from trunkline_server.core.peer import CallerCertificate
+from trunkline_server.core.principal import Principal
 
 NO_DEADLINE: Final = math.inf
 REQUEST_ID: Final = "trunkline-request-id"
@@ -32,6 +33,8 @@ class Call:
     peer: str
     certificate: CallerCertificate | None = None
     """What the caller has proven by TLS; None where callers are asked for no certificate, and on Unix sockets."""
+    principal: Principal | None = None
+    """Who calls. None until that is proven, and where no proof is asked for."""
     started_at: float
     deadline: float = NO_DEADLINE
     """When the gateway ends the call: a little before the caller's own deadline."""
@@ -42,5 +45,12 @@ class Call:
     """Every try so far; the one that runs is the last."""
     usage: v1.Usage | None = field(default=None, repr=False)
     """What was used so far, as far as known."""
+    cost_nano_usd: int | None = None
+    """What it cost so far; None where no price is known."""
+    price_version: str = ""
+    generated_bytes: int = 0
+    """UTF-8 bytes of text, reasoning and arguments that came from the provider that answers."""
+    output_bound: int | None = None
+    """Output tokens that are reserved for the call, and therefore the most that may be asked of a provider."""
     content_sent: bool = False
     """True once content was handed to gRPC. From then on nothing is tried again."""

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from trunkline_server.core.account import Settings, SettingValue
 from trunkline_server.core.capability import Capability
 from trunkline_server.core.http import Endpoint
+from trunkline_server.core.price import Price
 from trunkline_server.core.secret import Secret
 
 _NO_SETTINGS: Mapping[str, SettingValue] = MappingProxyType({})
@@ -56,6 +57,10 @@ class Deployment:
     tier: int = 0
     capability: Capability | None = field(default=None, repr=False)
     """What the model can do there, as far as known. None: nothing is."""
+    price: Price | None = field(default=None, repr=False)
+    """What it costs there. None: nobody knows, which is not free."""
+    reserve_output_tokens: int = 1024
+    """Output that is reserved for calls that don't say how much they want."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,14 @@ from google.rpc import error_details_pb2, status_pb2
 
 from trunkline import v1
 from trunkline_server.core.call import Call
-from trunkline_server.core.errors import CallCancelled, DeadlineExceeded, GatewayError, InternalFault, UpstreamError
+from trunkline_server.core.errors import (
+    CallCancelled,
+    DeadlineExceeded,
+    GatewayError,
+    InternalFault,
+    QuotaExceeded,
+    UpstreamError,
+)
 
 DOMAIN: Final = "trunkline.dev"
 MAX_DETAILS: Final = 5 * 1024
@@ -71,6 +78,8 @@ def ending(error: GatewayError, call: Call) -> Ending:
     details = [_error_info(error, call)]
     if error.violations:
         details.append(_bad_request(error, MAX_DETAILS - details[0].ByteSize() - OVERHEAD))
+    if isinstance(error, QuotaExceeded):
+        details.append(_quota_failure(error))
     if error.retry_after_s is not None:
         delay = Duration()
         delay.FromMilliseconds(_milliseconds(error.retry_after_s))
@@ -124,11 +133,25 @@ def _bad_request(error: GatewayError, room: int) -> Message:
     return request
 
 
+def _quota_failure(error: QuotaExceeded) -> Message:
+    return error_details_pb2.QuotaFailure(
+        violations=[
+            error_details_pb2.QuotaFailure.Violation(
+                subject=f"limit:{each.limit}"[:MAX_VIOLATION_TEXT], description=each.description[:MAX_VIOLATION_TEXT]
+            )
+            for each in error.exceeded[:MAX_VIOLATIONS]
+        ]
+    )
+
+
 def _partial_result(call: Call, room: int) -> v1.PartialResult | None:
     """What had happened by then, the oldest attempts left out where there is no room; None if nothing had."""
     if not call.attempts and call.usage is None:
         return None
     partial = v1.PartialResult(usage=call.usage, content_sent=call.content_sent)
+    if call.cost_nano_usd is not None:
+        partial.cost.nano_usd = call.cost_nano_usd
+        partial.cost.price_version = call.price_version
     for attempt in call.attempts[-MAX_ATTEMPTS:]:
         partial.attempts.add().CopyFrom(attempt)
         partial.attempts[-1].ClearField("left_out")

@@ -32,7 +32,11 @@ __all__ = [
     "MethodUnimplemented",
     "ModelNotFound",
     "Overloaded",
+    "PermissionDenied",
     "ProviderOptionRefused",
+    "QuotaExceeded",
+    "StoreUnavailable",
+    "Unauthenticated",
     "UpstreamAuthFailed",
     "UpstreamBroken",
     "UpstreamContentPolicy",
@@ -57,6 +61,16 @@ class FieldViolation:
     """Path in the request: "messages[0].blocks[1].media.mime_type"."""
     description: str
     """What is wrong, and what would be right."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuotaViolation:
+    """A limit that a call did not pass."""
+
+    limit: str
+    """Name of the limit."""
+    description: str
+    """What it allows, what is left, when it comes back: "allows 600 requests a minute; 0 are left"."""
 
 
 class GatewayError(Exception):
@@ -166,6 +180,41 @@ class Overloaded(GatewayError):
         # Jitter, so that those refused together do not come back together.
         soon = random.uniform(self.RETRY_FROM_S, self.RETRY_TO_S)  # noqa: S311 - nothing secret about it
         super().__init__(message, retry_after_s=soon if retry_after_s is None else retry_after_s)
+
+
+class Unauthenticated(GatewayError):
+    """No proof of who calls, or not a valid one. Never says which part of it was wrong to someone who guesses."""
+
+    code = code_pb2.UNAUTHENTICATED
+    reason = v1.ERROR_REASON_UNAUTHENTICATED
+
+
+class PermissionDenied(GatewayError):
+    """The principal may not do this. Names what, and who can allow it."""
+
+    code = code_pb2.PERMISSION_DENIED
+    reason = v1.ERROR_REASON_PERMISSION_DENIED
+
+
+class QuotaExceeded(GatewayError):
+    """Limits of the principal are reached; each is named. Nothing was started."""
+
+    code = code_pb2.RESOURCE_EXHAUSTED
+    reason = v1.ERROR_REASON_QUOTA_EXCEEDED
+
+    def __init__(self, *exceeded: QuotaViolation, retry_after_s: float | None) -> None:
+        """`retry_after_s`: when a repeat succeeds if nobody else calls; None where it never will."""
+        first, more = exceeded[0], len(exceeded) - 1
+        rest = f" (and {more} more)" if more else ""
+        super().__init__(f"limit {first.limit}: {first.description}{rest}", retry_after_s=retry_after_s)
+        self.exceeded = exceeded
+
+
+class StoreUnavailable(GatewayError):
+    """A store that the answer depends on can't be reached, or did not answer in time. Not the caller's fault."""
+
+    code = code_pb2.UNAVAILABLE
+    reason = v1.ERROR_REASON_STORE_UNAVAILABLE
 
 
 class DeadlineExceeded(GatewayError):

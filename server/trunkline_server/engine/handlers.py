@@ -10,7 +10,7 @@
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import aclosing
 from contextvars import ContextVar
 from typing import Any, Final, TypeAlias, cast
@@ -20,6 +20,7 @@ from google.protobuf.message import DecodeError, Message
 
 from trunkline_server.core.call import Call
 from trunkline_server.core.errors import DeadlineExceeded, MalformedMessage
+from trunkline_server.core.policy import Policy
 from trunkline_server.engine.intake import Intake
 from trunkline_server.engine.method import DuplexMethod, Method, StreamMethod, UnaryMethod
 from trunkline_server.engine.wire import MAX_FIELDS, has_more_fields
@@ -37,13 +38,17 @@ COUNT_ABOVE: Final = 64 * 1024
 """Requests above this size have their fields counted before they are decoded: two bytes can become a hundred."""
 
 
-def handler_of(method: Method, intake: Intake) -> Handler:
-    """The handler of a method, without any policy around it."""
+Serve = Callable[[Message, Call, Any], Awaitable[None]]
+"""Answers one request that has been read."""
+
+
+def handler_of(method: Method, intake: Intake, policies: Iterable[Policy] = ()) -> Handler:
+    """The handler of a method. `policies` stand between the request, once it is read, and what serves it."""
     match method:
         case UnaryMethod():
-            return with_behaviour(_unary(method, intake))
+            return with_behaviour(_single(method, intake, _within(policies, _unary(method))))
         case StreamMethod():
-            return with_behaviour(_stream(method, intake))
+            return with_behaviour(_single(method, intake, _within(policies, _stream(method))))
         case DuplexMethod():
             return with_behaviour(_duplex(method))
 
@@ -58,7 +63,7 @@ def with_behaviour(behaviour: Behaviour) -> Handler:
     return grpc.stream_stream_rpc_method_handler(cast("Any", behaviour))
 
 
-def _unary(method: UnaryMethod, intake: Intake) -> Behaviour:
+def _single(method: UnaryMethod | StreamMethod, intake: Intake, serve: Serve) -> Behaviour:
     async def behave(_requests: object, context: Context) -> None:
         call = CALL.get()
         data = await _receive(intake, context, call)
@@ -66,22 +71,40 @@ def _unary(method: UnaryMethod, intake: Intake) -> Behaviour:
             await intake.turns.take(len(data), call.peer)
             request = _decoded(method, data, call)
             del data
-            await _send(await method.serve(request, call), context)
+            await serve(request, call, context)
 
     return behave
 
 
-def _stream(method: StreamMethod, intake: Intake) -> Behaviour:
-    async def behave(_requests: object, context: Context) -> None:
-        call = CALL.get()
-        data = await _receive(intake, context, call)
-        with intake.held(len(data)):
-            await intake.turns.take(len(data), call.peer)
-            request = _decoded(method, data, call)
-            del data
-            await _send_all(method.serve(request, call), context)
+def _unary(method: UnaryMethod) -> Serve:
+    async def serve(request: Message, call: Call, context: Context) -> None:
+        await _send(await method.serve(request, call), context)
 
-    return behave
+    return serve
+
+
+def _stream(method: StreamMethod) -> Serve:
+    async def serve(request: Message, call: Call, context: Context) -> None:
+        await _send_all(method.serve(request, call), context)
+
+    return serve
+
+
+def _within(policies: Iterable[Policy], serve: Serve) -> Serve:
+    """What serves, with policies around it: the first is opened first."""
+    for policy in reversed(tuple(policies)):
+        serve = _around(policy, serve)
+    return serve
+
+
+def _around(policy: Policy, inner: Serve) -> Serve:
+    around = policy.around
+
+    async def serve(request: Message, call: Call, context: Context) -> None:
+        async with around(call):
+            await inner(request, call, context)
+
+    return serve
 
 
 def _duplex(method: DuplexMethod) -> Behaviour:

@@ -76,6 +76,7 @@ def make_server(
     policies: Iterable[Policy],
     limits: TransportLimits,
     *,
+    request_policies: Sequence[Policy] = (),
     calls: Calls,
     intake: Intake,
     faults: FaultLog,
@@ -86,6 +87,7 @@ def make_server(
 ) -> grpc.aio.Server:
     """A server that is neither bound nor started. Policies are opened in their order and closed in reverse.
 
+    `request_policies` stand inside of the others and are opened once the request is read: it is in `Call.request`.
     `asks_certificates`: whether callers show certificates, which are then told to each Call.
     """
     by_name = {method.name: method for method in methods}
@@ -102,16 +104,18 @@ def make_server(
         options=limits.options(share_port=share_port),
         maximum_concurrent_rpcs=limits.max_concurrent_rpcs,
     )
-    for service, handlers in _by_service(by_name, intake).items():
+    for service, handlers in _by_service(by_name, intake, request_policies).items():
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
     return server
 
 
-def _by_service(methods: dict[str, Method], intake: Intake) -> dict[str, dict[str, Handler]]:
+def _by_service(
+    methods: dict[str, Method], intake: Intake, request_policies: Sequence[Policy]
+) -> dict[str, dict[str, Handler]]:
     services: dict[str, dict[str, Handler]] = {}
     for name, method in methods.items():
         service, rpc = name[1:].split("/")
-        services.setdefault(service, {})[rpc] = handler_of(method, intake)
+        services.setdefault(service, {})[rpc] = handler_of(method, intake, request_policies)
     return services
 
 

@@ -1,0 +1,1 @@
+"""How much principals may use: limits, reservations, leases, stores."""
