@@ -17,7 +17,6 @@ from trunkline.v1 import completion_pb2, embedding_pb2, models_pb2, quotas_pb2
 from trunkline_server.config.settings import Settings
 from trunkline_server.config.snapshot import Snapshot
 from trunkline_server.core.calls import Calls
-from trunkline_server.core.deployment import Route
 from trunkline_server.core.faults import FaultLog
 from trunkline_server.core.policy import Policy
 from trunkline_server.credentials.store import Credentials
@@ -30,6 +29,7 @@ from trunkline_server.interceptors.admission import Admission
 from trunkline_server.interceptors.errors import Errors
 from trunkline_server.interceptors.metadata import Metadata
 from trunkline_server.providers.dialects import DIALECTS
+from trunkline_server.routing.catalogue import Catalogue
 from trunkline_server.routing.counting import TokenCounter
 from trunkline_server.routing.embeddings import EmbeddingRouter
 from trunkline_server.routing.exchange import Exchange, RouterLimits
@@ -61,10 +61,6 @@ class Configuration:
             DIALECTS[provider.dialect]  # made now, and not in the path of a call
         self.snapshot = snapshot
         self._credentials.keep(snapshot.providers.values())
-
-    def routes(self) -> Mapping[str, Route]:
-        """The routes in force."""
-        return self.snapshot.routes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,13 +108,14 @@ async def open_app(settings: Settings, snapshot: Snapshot, environ: Mapping[str,
         presenter=credentials.presenter,
         clock=clock,
     )
-    planner = Planner(configuration.routes, faults, clock=clock, rng=rng)
+    catalogue = Catalogue(lambda: configuration.snapshot)
+    planner = Planner(catalogue.find, faults, clock=clock, rng=rng)
     health = Health()
     calls = Calls()
     channelz: Any = import_module(_CHANNELZ) if settings.channelz_on else None
     served: tuple[tuple[ServiceDescriptor, object], ...] = (
         (_COMPLETION, Completion(Router(planner, exchange), TokenCounter(planner, exchange))),
-        (_MODELS, Models(configuration.routes, DIALECTS)),
+        (_MODELS, Models(catalogue, DIALECTS)),
         (_EMBEDDING, Embedding(EmbeddingRouter(planner, exchange))),
         (_QUOTAS, None),
     )

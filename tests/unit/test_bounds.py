@@ -10,9 +10,11 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from trunkline import v1
+from trunkline_server.config.snapshot import Snapshot
 from trunkline_server.core.call import Call
 from trunkline_server.core.errors import GatewayError, InvalidRequest, ModelNotFound, ProviderOptionRefused
 from trunkline_server.engine.method import methods_of
+from trunkline_server.routing.catalogue import Catalogue
 from trunkline_server.services.embed_validation import validate_embed
 from trunkline_server.services.models import Models
 from trunkline_server.services.validation import validate
@@ -350,14 +352,15 @@ async def check(request: Message) -> None:
         case v1.EmbedRequest():
             validate_embed(request)
         case v1.ListModelsRequest():
-            await Models(dict, {}).list_models(request, CALL)
+            await Models(Catalogue(lambda: NO_MODELS), {}).list_models(request, CALL)
         case v1.GetModelRequest():
-            await Models(dict, {}).get_model(request, CALL)
+            await Models(Catalogue(lambda: NO_MODELS), {}).get_model(request, CALL)
         case _:
             raise AssertionError(request)
 
 
-CALL: Final = Call.__new__(Call)
+CALL: Final = Call(request_id="", method="", metadata={}, metadata_pairs=(), peer="", started_at=0.0)
+NO_MODELS: Final = Snapshot(version="", providers={}, routes={})
 """No method here looks at it."""
 
 SHARED: Final = ("ToolCall.id", "ToolResult.tool_call_id")

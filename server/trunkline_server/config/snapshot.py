@@ -1,7 +1,7 @@
 """What a worker serves from: providers, routes and the local model, frozen. A reload replaces it as a whole."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -74,6 +74,26 @@ def build(
         providers=MappingProxyType(providers),
         routes=MappingProxyType(routes),
         local_model=_local_model(document.config),
+    )
+
+
+def deployment_by_name(snapshot: Snapshot, provider: str, upstream_model: str) -> Deployment | None:
+    """A model as its provider knows it. One of the configuration is taken as it stands there, without its tier.
+
+    None if there is no such provider, or if it is the gateway's own, which serves the one model that it has loaded.
+    """
+    for route in snapshot.routes.values():
+        for deployment in route.deployments:
+            if deployment.provider.name == provider and deployment.upstream_model == upstream_model:
+                return replace(deployment, tier=0)
+    account = snapshot.providers.get(provider)
+    if account is None or account.dialect == "local":
+        return None
+    return Deployment(
+        name=f"{provider}/{upstream_model}",
+        provider=account,
+        upstream_model=upstream_model,
+        capability=_known(upstream_model, account.dialect, account.endpoint.host),
     )
 
 

@@ -1,12 +1,12 @@
 """Which deployments a call may go to, and in which order they are taken."""
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 
 from trunkline import v1
 from trunkline_server.core.call import Call
-from trunkline_server.core.deployment import Deployment, Route
+from trunkline_server.core.deployment import Deployment
 from trunkline_server.core.errors import (
     CapabilityMissing,
     CredentialMissing,
@@ -17,7 +17,9 @@ from trunkline_server.core.errors import (
     ProviderOptionRefused,
 )
 from trunkline_server.core.http import HttpRequest
+from trunkline_server.core.principal import Principal
 from trunkline_server.routing import trail
+from trunkline_server.routing.catalogue import Find
 from trunkline_server.routing.order import order
 
 Routed = v1.CompleteRequest | v1.EmbedRequest
@@ -26,20 +28,21 @@ Encode = Callable[[Deployment], HttpRequest]
 """What a deployment is to be sent for a call. Raises CapabilityMissing or ProviderOptionRefused."""
 
 
-def candidates(routes: Mapping[str, Route], request: Routed, rng: random.Random) -> list[Deployment]:
-    """Every deployment that the call may go to, in order: the model's, then those of its fallbacks.
+def candidates(find: Find, request: Routed, principal: Principal | None, rng: random.Random) -> list[Deployment]:
+    """Every deployment that the principal's call may go to, in order: the model's, then those of its fallbacks.
 
     Raises ModelNotFound, InvalidRequest for a fallback that does not exist, or CapabilityMissing where the caller's
     wishes leave no deployment.
     """
-    if request.model not in routes:
+    route = find(request.model, principal)
+    if route is None:
         raise ModelNotFound(f'no model "{request.model[:256]}"; Models.ListModels lists those that there are')
-    found = order(routes[request.model], request.routing, rng)
+    found = order(route, request.routing, rng)
     for index, name in enumerate(request.routing.fallback_models):
-        if name not in routes:
+        if (route := find(name, principal)) is None:
             field = f"routing.fallback_models[{index}]"
             raise InvalidRequest(FieldViolation(field=field, description="is no model of this gateway"))
-        found += [one for one in order(routes[name], request.routing, rng) if one not in found]
+        found += [one for one in order(route, request.routing, rng) if one not in found]
     if not found:
         raise CapabilityMissing(
             FieldViolation(field="routing", description="allows none of the providers and regions that serve the model")

@@ -7,14 +7,15 @@
 import asyncio
 import math
 import random
-from collections.abc import Callable, Mapping
 
 from trunkline import v1
 from trunkline_server.core.call import Call
-from trunkline_server.core.deployment import Deployment, Route
+from trunkline_server.core.deployment import Deployment
 from trunkline_server.core.errors import CapabilityMissing, FieldViolation, GatewayError, IdleTimeout
 from trunkline_server.core.faults import FaultLog
+from trunkline_server.core.principal import Principal
 from trunkline_server.routing.candidates import Encode, Queue, Routed, candidates
+from trunkline_server.routing.catalogue import Find
 from trunkline_server.routing.exchange import Clock
 from trunkline_server.routing.retry import AGAIN, ELSEWHERE, GiveUp, decide
 
@@ -71,24 +72,22 @@ class Tries:
 
 
 class Planner:
-    """Plans the tries of all calls of a worker. `routes` is asked anew for each: a reload is in force at once."""
+    """Plans the tries of all calls of a worker. `find` is asked anew for each: a reload is in force at once."""
 
-    def __init__(
-        self, routes: Callable[[], Mapping[str, Route]], faults: FaultLog, *, clock: Clock, rng: random.Random
-    ) -> None:
-        self._routes = routes
+    def __init__(self, find: Find, faults: FaultLog, *, clock: Clock, rng: random.Random) -> None:
+        self._find = find
         self._faults = faults
         self._clock = clock
         self._rng = rng
 
-    def candidates(self, request: Routed) -> list[Deployment]:
-        """Every deployment that a call may go to, in order. Raises as `routing.candidates` does."""
+    def candidates(self, request: Routed, principal: Principal | None) -> list[Deployment]:
+        """Every deployment that a principal's call may go to, in order. Raises as `routing.candidates` does."""
         _refuse_unserved(request)
-        return candidates(self._routes(), request, self._rng)
+        return candidates(self._find, request, principal, self._rng)
 
     def tries(self, request: Routed, call: Call, encode: Encode, *, until: float = math.inf) -> Tries:
         """The tries of a call. `until`: when the caller's limit for the first content comes, beside the deadline."""
-        queue = Queue(self.candidates(request), encode, call)
+        queue = Queue(self.candidates(request, call.principal), encode, call)
         until = min(call.deadline, until)
         return Tries(queue, call, self._faults, until=until, clock=self._clock, rng=self._rng)
 

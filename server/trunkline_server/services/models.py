@@ -1,7 +1,7 @@
 """trunkline.v1.Models: what the gateway can be asked for."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from trunkline import v1
@@ -9,6 +9,7 @@ from trunkline_server.core.call import Call
 from trunkline_server.core.deployment import Deployment, Route
 from trunkline_server.core.dialect import Dialect
 from trunkline_server.core.errors import ModelNotFound
+from trunkline_server.routing.catalogue import Catalogue
 from trunkline_server.services.bounds import MAX_PAGE_TOKEN_BYTES
 from trunkline_server.services.capabilities import describe, joined
 from trunkline_server.services.violations import Violations
@@ -18,20 +19,23 @@ MAX_PAGE: Final = 1000
 
 
 class Models:
-    """The servicer. A page token is the last name of the page before, so that pages survive a reload."""
+    """The servicer. A page token is the last name of the page before, so that pages survive a reload.
 
-    def __init__(self, routes: Callable[[], Mapping[str, Route]], dialects: Mapping[str, Dialect]) -> None:
-        self._routes = routes
+    Callers are told of what they may use, and of nothing else.
+    """
+
+    def __init__(self, catalogue: Catalogue, dialects: Mapping[str, Dialect]) -> None:
+        self._catalogue = catalogue
         self._dialects = dialects
 
-    async def list_models(self, request: v1.ListModelsRequest, _call: Call) -> v1.ListModelsResponse:
+    async def list_models(self, request: v1.ListModelsRequest, call: Call) -> v1.ListModelsResponse:
         """A page of models, by name."""
         violations = Violations()
         if request.page_size < 0:
             violations.add("page_size", f"below zero; set 0 to {MAX_PAGE}")
         violations.bound(request.page_token, "page_token", MAX_PAGE_TOKEN_BYTES)
         violations.enforce()
-        routes = self._routes()
+        routes = self._catalogue.visible(call.principal)
         names = sorted(routes)
         start = bisect_right(names, request.page_token) if request.page_token else 0
         page = names[start : start + min(request.page_size or DEFAULT_PAGE, MAX_PAGE)]
@@ -40,13 +44,13 @@ class Models:
             models=[self._model(routes[name]) for name in page], next_page_token=page[-1] if more else ""
         )
 
-    async def get_model(self, request: v1.GetModelRequest, _call: Call) -> v1.GetModelResponse:
+    async def get_model(self, request: v1.GetModelRequest, call: Call) -> v1.GetModelResponse:
         """One model."""
         violations = Violations()
         violations.require(request.name, "name")
         violations.model(request.name, "name")
         violations.enforce()
-        route = self._routes().get(request.name)
+        route = self._catalogue.find(request.name, call.principal)
         if route is None:
             raise ModelNotFound(f'no model "{request.name}"; Models.ListModels lists those that there are')
         return v1.GetModelResponse(model=self._model(route))
