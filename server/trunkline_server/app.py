@@ -28,6 +28,8 @@ from trunkline_server.engine.reflection import reflection_methods
 from trunkline_server.interceptors.admission import Admission
 from trunkline_server.interceptors.errors import Errors
 from trunkline_server.interceptors.metadata import Metadata
+from trunkline_server.interceptors.permission import Permission
+from trunkline_server.interceptors.priority import Priorities
 from trunkline_server.providers.dialects import DIALECTS
 from trunkline_server.routing.catalogue import Catalogue
 from trunkline_server.routing.counting import TokenCounter
@@ -137,8 +139,11 @@ async def open_app(settings: Settings, snapshot: Snapshot, environ: Mapping[str,
                     max_calls=settings.max_calls,
                     max_calls_per_connection=settings.max_calls_per_connection,
                 ),
+                # Those that prove who calls stand here: inside of the bound on all calls, so that a flood costs no
+                # proofs, and outside of what depends on the principal.
+                Priorities(calls, max_calls=settings.max_calls),
             ),
-            request_policies=(),
+            request_policies=(Permission(catalogue.find),),
             health=health,
             services=tuple(descriptor.full_name for descriptor, servicer in served if servicer is not None),
             calls=calls,

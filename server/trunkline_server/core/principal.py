@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from types import MappingProxyType
+from typing import Final
 
 from trunkline_server.core.limit import Limit
 
@@ -16,6 +17,13 @@ class Priority(IntEnum):
     LOW = 0
     NORMAL = 1
     HIGH = 2
+
+
+SHARES: Final[Mapping[Priority, float]] = MappingProxyType(
+    {Priority.LOW: 0.80, Priority.NORMAL: 0.95, Priority.HIGH: 1.0}
+)
+"""How much of what a process takes at once, calls and bytes of requests, each class may fill: what is left of it then
+is kept for the classes above."""
 
 
 class Role(StrEnum):
@@ -85,6 +93,11 @@ class Principal:
     role: Role = Role.CALLER
     expires_at: float | None = None
     """Seconds since 1970. From then on it is nobody."""
+
+
+def share_of(principal: Principal | None) -> float:
+    """The share of its priority. All, where nobody has to prove who he is."""
+    return 1.0 if principal is None else SHARES[principal.priority]
 
 
 def _both(one: frozenset[str] | None, other: frozenset[str] | None) -> frozenset[str] | None:

@@ -21,6 +21,7 @@ from google.protobuf.message import DecodeError, Message
 from trunkline_server.core.call import Call
 from trunkline_server.core.errors import DeadlineExceeded, MalformedMessage
 from trunkline_server.core.policy import Policy
+from trunkline_server.core.principal import share_of
 from trunkline_server.engine.intake import Intake
 from trunkline_server.engine.method import DuplexMethod, Method, StreamMethod, UnaryMethod
 from trunkline_server.engine.wire import MAX_FIELDS, has_more_fields
@@ -67,7 +68,7 @@ def _single(method: UnaryMethod | StreamMethod, intake: Intake, serve: Serve) ->
     async def behave(_requests: object, context: Context) -> None:
         call = CALL.get()
         data = await _receive(intake, context, call)
-        with intake.held(len(data)):
+        with intake.held(len(data), share_of(call.principal)):
             await intake.turns.take(len(data), call.peer)
             request = _decoded(method, data, call)
             del data

@@ -6,8 +6,8 @@ gRPC hands over whole messages and does not tell how much of one is there. So wh
    fill up to the bound on a message. Where none is free it is refused, so that half-sent bodies can't fill the memory.
    One connection gets a quarter of the places.
 2. Whole requests above FREE_BYTES count with their size until their call has ended. One that does not fit beside the
-   others in `max_held_bytes` is refused. Smaller ones are bounded by the number of calls, and are never kept out by
-   large ones.
+   others in `max_held_bytes`, or in its priority's share of it, is refused. Smaller ones are bounded by the number of
+   calls, and are never kept out by large ones.
 3. Every refusal is Overloaded: nothing was started, and a repeat may pass.
 """
 
@@ -57,10 +57,14 @@ class Intake:
             raise DeadlineExceeded(f"the request did not come in whole within {RECEIVE_S:.0f} s") from error
 
     @contextmanager
-    def held(self, size: int) -> Iterator[None]:
-        """Count a whole request for as long as the context is open. Raises Overloaded."""
+    def held(self, size: int, share: float = 1.0) -> Iterator[None]:
+        """Count a whole request for as long as the context is open. Raises Overloaded.
+
+        `share`: how much of the bound requests of its priority may fill. One that is alone may fill it all.
+        """
         counted = size if size > FREE_BYTES else 0
-        if counted and self._held_bytes + counted > self._max_held_bytes:
+        most = self._max_held_bytes * (share if self._held_bytes else 1.0)
+        if counted and self._held_bytes + counted > most:
             raise Overloaded(
                 f"the gateway holds requests of {self._held_bytes} bytes, and {size} more are above its bound;"
                 " call again in a moment"

@@ -13,13 +13,12 @@ from trunkline_server.core.errors import (
     FieldViolation,
     GatewayError,
     InvalidRequest,
-    ModelNotFound,
     ProviderOptionRefused,
 )
 from trunkline_server.core.http import HttpRequest
 from trunkline_server.core.principal import Principal
 from trunkline_server.routing import trail
-from trunkline_server.routing.catalogue import Find
+from trunkline_server.routing.catalogue import Find, model_not_found
 from trunkline_server.routing.order import order
 
 Routed = v1.CompleteRequest | v1.EmbedRequest
@@ -36,7 +35,7 @@ def candidates(find: Find, request: Routed, principal: Principal | None, rng: ra
     """
     route = find(request.model, principal)
     if route is None:
-        raise ModelNotFound(f'no model "{request.model[:256]}"; Models.ListModels lists those that there are')
+        raise model_not_found(request.model)
     found = order(route, request.routing, rng)
     for index, name in enumerate(request.routing.fallback_models):
         if (route := find(name, principal)) is None:

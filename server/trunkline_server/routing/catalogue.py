@@ -13,9 +13,10 @@ from typing import Final, Protocol
 
 from trunkline_server.config.snapshot import Snapshot, deployment_by_name
 from trunkline_server.core.deployment import Deployment, Route
+from trunkline_server.core.errors import ModelNotFound
 from trunkline_server.core.principal import Permissions, Principal
 
-__all__ = ["Catalogue", "Find"]
+__all__ = ["Catalogue", "Find", "model_not_found"]
 
 MAX_KEPT: Final = 4096
 MAX_MODEL_BYTES: Final = 256
@@ -78,6 +79,11 @@ class Catalogue:
             del self._kept[next(iter(self._kept))]
         self._kept[key] = permitted
         return permitted
+
+
+def model_not_found(model: str) -> ModelNotFound:
+    """The answer for a model that is not there, or not for this caller: nobody can tell which."""
+    return ModelNotFound(f'no model "{model[:MAX_MODEL_BYTES]}"; Models.ListModels lists those that there are')
 
 
 def _names(permissions: Permissions, model: str, *, by_name: bool) -> bool:

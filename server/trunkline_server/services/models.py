@@ -8,8 +8,7 @@ from trunkline import v1
 from trunkline_server.core.call import Call
 from trunkline_server.core.deployment import Deployment, Route
 from trunkline_server.core.dialect import Dialect
-from trunkline_server.core.errors import ModelNotFound
-from trunkline_server.routing.catalogue import Catalogue
+from trunkline_server.routing.catalogue import Catalogue, model_not_found
 from trunkline_server.services.bounds import MAX_PAGE_TOKEN_BYTES
 from trunkline_server.services.capabilities import describe, joined
 from trunkline_server.services.violations import Violations
@@ -52,7 +51,7 @@ class Models:
         violations.enforce()
         route = self._catalogue.find(request.name, call.principal)
         if route is None:
-            raise ModelNotFound(f'no model "{request.name}"; Models.ListModels lists those that there are')
+            raise model_not_found(request.name)
         return v1.GetModelResponse(model=self._model(route))
 
     def _model(self, route: Route) -> v1.Model:
