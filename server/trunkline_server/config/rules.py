@@ -1,18 +1,18 @@
 """From a tree to a checked file: the shape of each entry, then what entries mean to each other."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic import BaseModel
 
 from trunkline_server.config import schema
 from trunkline_server.config.base_url import refused_address, split_base_url
 from trunkline_server.config.capabilities import CapabilityEntry
+from trunkline_server.config.entry import check_name, read_entry
 from trunkline_server.config.file import Tree
 from trunkline_server.config.interpolate import Filled
-from trunkline_server.config.problems import ConfigError, Where, did_you_mean, explain
+from trunkline_server.config.problems import ConfigError, Where, did_you_mean
 from trunkline_server.core.addresses import IpNetwork, is_no_host, literal_address
 
 MAX_PROVIDERS: Final = 256
@@ -20,7 +20,10 @@ MAX_MODELS: Final = 4096
 MAX_DEPLOYMENTS: Final = 64
 """Of one model."""
 
-_Entry = TypeVar("_Entry", bound=BaseModel)
+_BELOW: Final[Mapping[str, type[BaseModel]]] = {
+    "deployments": schema.DeploymentEntry,
+    "capabilities": CapabilityEntry,
+}
 _Providers = dict[str, schema.ProviderEntry]
 _Models = dict[str, schema.ModelEntry]
 
@@ -58,9 +61,9 @@ def _providers(tree: Tree, data: dict[str, Any], folder: Path) -> _Providers:
     providers: _Providers = {}
     for name, value in data.items():
         where: Where = ("providers", name)
-        _check_name(tree, where, name, schema.check_provider_name)
+        check_name(tree, where, name, schema.check_provider_name)
         kind = _kind(tree, where, value)
-        entry = _entry(tree, where, kind, value) if kind else None
+        entry = read_entry(tree, where, kind, value, _BELOW) if kind else None
         if not kind and isinstance(value, dict):
             _check_keys(tree, where, value)
         if entry:
@@ -101,9 +104,9 @@ def _models(tree: Tree, data: dict[str, Any]) -> _Models:
     models: _Models = {}
     for name, value in data.items():
         where: Where = ("models", name)
-        _check_name(tree, where, name, schema.check_model_name)
+        check_name(tree, where, name, schema.check_model_name)
         _check_providers_exist(tree, where, value)
-        entry = _entry(tree, where, schema.ModelEntry, _listed(value))
+        entry = read_entry(tree, where, schema.ModelEntry, _listed(value), _BELOW)
         if entry:
             models[name] = entry
     return models
@@ -114,48 +117,6 @@ def _listed(value: Any) -> Any:
     if isinstance(value, dict) and isinstance(value.get("deployments"), list):
         return {**value, "deployments": tuple(value["deployments"])}
     return value
-
-
-def _entry(tree: Tree, where: Where, kind: type[_Entry], value: Any) -> _Entry | None:
-    entry, errors = _validated(kind, value)
-    for error in errors:
-        place: Where = tuple(part for part in error["loc"] if part != "[key]")
-        message, mend = explain(error)
-        if error["type"] == "extra_forbidden":
-            message, mend = "unknown key", _known_key(kind, place)
-        elif error["type"] == "missing" and (like := _example(kind, place)):
-            mend += f", such as {like}"
-        tree.report((*where, *place), message, mend)
-    return entry
-
-
-def _validated(kind: type[_Entry], value: Any) -> tuple[_Entry | None, list[ErrorDetails]]:
-    # Pydantic's error holds the values, so it ends here.
-    try:
-        return kind.model_validate(value), []
-    except ValidationError as error:
-        return None, error.errors(include_url=False, include_input=False)
-
-
-def _example(kind: type[BaseModel], place: Where) -> str:
-    """What may be written for a key of an entry; empty if there is no example."""
-    known = kind.model_fields.get(str(place[0])) if len(place) == 1 else None
-    return str(known.examples[0]) if known and known.examples else ""
-
-
-def _known_key(kind: type[BaseModel], place: Where) -> str:
-    fields = kind.model_fields if len(place) == 1 else schema.DeploymentEntry.model_fields
-    if "capabilities" in place[:-1]:
-        fields = CapabilityEntry.model_fields
-    return did_you_mean(str(place[-1]), fields)
-
-
-def _check_name(tree: Tree, where: Where, name: str, check_name: Callable[[str], str]) -> None:
-    try:
-        check_name(name)
-    except PydanticCustomError as error:
-        context = error.context or {}
-        tree.report_key(where, context["message"], context["mend"])
 
 
 def _check_providers(tree: Tree, providers: _Providers, allowed: tuple[IpNetwork, ...]) -> None:

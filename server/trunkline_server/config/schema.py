@@ -12,9 +12,7 @@ from typing import Annotated, Any, Final, Literal, assert_never
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PlainSerializer,
     SecretStr,
@@ -25,7 +23,7 @@ from pydantic import (
 
 from trunkline_server.config.base_url import split_base_url
 from trunkline_server.config.capabilities import CapabilityEntry
-from trunkline_server.config.interpolate import Filled
+from trunkline_server.config.entry import Entry, Line, Number, Truth
 from trunkline_server.config.problems import wrong
 from trunkline_server.core.account import Account, Setting, SettingValue
 from trunkline_server.core.secret import Secret
@@ -37,8 +35,6 @@ MAX_HEADER_CHARS: Final = 8192
 
 REVEAL: Final = "reveal"
 """Context of a dump that holds secrets: the one that goes to a worker over its private pipe."""
-
-MAX_DIGITS: Final = 18
 
 _PROVIDER_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _HEADER_NAME: Final = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]{1,64}")
@@ -77,12 +73,6 @@ def check_model_name(name: str) -> str:
             "not a name for a model", f"At most {MAX_MODEL_NAME_BYTES} bytes of printable characters without spaces"
         )
     return name
-
-
-def _check_line(text: str) -> str:
-    if not text.isprintable():
-        raise wrong("holds characters that can't be printed", "Write it in one line, without control characters")
-    return text
 
 
 def _check_upstream_model(name: str) -> str:
@@ -130,36 +120,16 @@ def _check_headers(headers: object) -> object:
     return headers
 
 
-def _filled_number(value: object) -> object:
-    # What comes from a variable is text; what was written as text stays text and is refused.
-    if isinstance(value, Filled) and value.isascii() and value.isdigit() and len(value) <= MAX_DIGITS:
-        return int(value)
-    return value
-
-
-def _filled_truth(value: object) -> object:
-    return {"true": True, "false": False}.get(value, value) if isinstance(value, Filled) else value
-
-
 def _shown(value: SecretStr, info: SerializationInfo) -> str:
     return value.get_secret_value() if info.context == REVEAL else "***"
 
 
 _Shown = PlainSerializer(_shown, when_used="json")
 
-Number = Annotated[int, BeforeValidator(_filled_number)]
-Truth = Annotated[bool, BeforeValidator(_filled_truth)]
-Line = Annotated[str, Field(max_length=1024), AfterValidator(_check_line)]
 HeaderName = Annotated[str, AfterValidator(_check_header_name)]
 HeaderValue = Annotated[SecretStr, AfterValidator(_check_header_value), _Shown]
 Concealed = Annotated[SecretStr, AfterValidator(_check_credential), _Shown]
 """A credential: shown to a worker over its private pipe, and to nobody else."""
-
-
-class Entry(BaseModel):
-    """What all parts of the file share: unknown keys are refused, kinds are not bent, values are not shown."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
 
 
 class RemoteEntry(Entry):
@@ -169,7 +139,7 @@ class RemoteEntry(Entry):
     base_url: Annotated[str, AfterValidator(_check_base_url)] | None = Field(None, repr=False)
     """None: the dialect's own."""
     api_key: Concealed | None = None
-    headers: Annotated[dict[HeaderName, HeaderValue], BeforeValidator(_check_headers)] = {}
+    headers: Annotated[dict[HeaderName, HeaderValue], BeforeValidator(_check_headers)] = Field({})
     allow_provider_options: Truth = False
 
     @property
