@@ -28,6 +28,8 @@ __all__ = [
     "InternalFault",
     "InvalidMetadata",
     "InvalidRequest",
+    "KeyNotFound",
+    "KeyUnchangeable",
     "MalformedMessage",
     "MethodUnimplemented",
     "ModelNotFound",
@@ -142,6 +144,20 @@ class HealthServiceUnknown(GatewayError):
 
     code = code_pb2.NOT_FOUND
     reason = v1.ERROR_REASON_HEALTH_SERVICE_UNKNOWN
+
+
+class KeyNotFound(GatewayError):
+    """An operator names a key that there is not."""
+
+    code = code_pb2.NOT_FOUND
+    reason = v1.ERROR_REASON_KEY_NOT_FOUND
+
+
+class KeyUnchangeable(GatewayError):
+    """The key can't be changed this way: it stands in the file, or it has ended. Says which, and what can be done."""
+
+    code = code_pb2.FAILED_PRECONDITION
+    reason = v1.ERROR_REASON_KEY_UNCHANGEABLE
 
 
 class CapabilityMissing(GatewayError):

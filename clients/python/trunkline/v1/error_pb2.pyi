@@ -78,6 +78,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """INVALID_ARGUMENT: provider_options names a key that it may not, or is not permitted."""
     ERROR_REASON_HEALTH_SERVICE_UNKNOWN: _ErrorReason.ValueType  # 25
     """NOT_FOUND: a health check names a service that the gateway does not have."""
+    ERROR_REASON_KEY_NOT_FOUND: _ErrorReason.ValueType  # 26
+    """NOT_FOUND: an operator names a key that there is not."""
+    ERROR_REASON_KEY_UNCHANGEABLE: _ErrorReason.ValueType  # 27
+    """FAILED_PRECONDITION: the key can't be changed this way: it is of the file, or it has ended."""
     ERROR_REASON_UPSTREAM_UNREACHABLE: _ErrorReason.ValueType  # 40
     """UNAVAILABLE: no connection to the provider could be made, or it broke before an answer."""
     ERROR_REASON_UPSTREAM_BROKEN: _ErrorReason.ValueType  # 41
@@ -162,6 +166,10 @@ ERROR_REASON_PROVIDER_OPTION_REFUSED: ErrorReason.ValueType  # 24
 """INVALID_ARGUMENT: provider_options names a key that it may not, or is not permitted."""
 ERROR_REASON_HEALTH_SERVICE_UNKNOWN: ErrorReason.ValueType  # 25
 """NOT_FOUND: a health check names a service that the gateway does not have."""
+ERROR_REASON_KEY_NOT_FOUND: ErrorReason.ValueType  # 26
+"""NOT_FOUND: an operator names a key that there is not."""
+ERROR_REASON_KEY_UNCHANGEABLE: ErrorReason.ValueType  # 27
+"""FAILED_PRECONDITION: the key can't be changed this way: it is of the file, or it has ended."""
 ERROR_REASON_UPSTREAM_UNREACHABLE: ErrorReason.ValueType  # 40
 """UNAVAILABLE: no connection to the provider could be made, or it broke before an answer."""
 ERROR_REASON_UPSTREAM_BROKEN: ErrorReason.ValueType  # 41
