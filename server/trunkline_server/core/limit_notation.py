@@ -75,10 +75,11 @@ class LimitTerms:
 
 
 def parse_limit(
-    text: str, *, scope: Scope, scope_id: str, model: str = "", name: str = "", shadow: bool = False
+    text: str, *, scope: Scope, scope_id: str, owner: str = "", model: str = "", name: str = "", shadow: bool = False
 ) -> Limit:
-    """The limit in a line. Raises LimitRefused."""
-    return limit_of(read_notation(text, model=model, name=name, shadow=shadow), scope=scope, scope_id=scope_id)
+    """The limit in a line. Raises LimitRefused. For the rest see `limit_of`."""
+    terms = read_notation(text, model=model, name=name, shadow=shadow)
+    return limit_of(terms, scope=scope, scope_id=scope_id, owner=owner)
 
 
 def read_notation(text: str, *, model: str = "", name: str = "", shadow: bool = False) -> LimitTerms:
@@ -97,12 +98,15 @@ def read_notation(text: str, *, model: str = "", name: str = "", shadow: bool = 
     )
 
 
-def limit_of(terms: LimitTerms, *, scope: Scope, scope_id: str) -> Limit:
-    """The limit that the terms mean. Raises LimitRefused."""
+def limit_of(terms: LimitTerms, *, scope: Scope, scope_id: str, owner: str = "") -> Limit:
+    """The limit that the terms mean. Raises LimitRefused.
+
+    `owner`: what a name that is made begins with: "search" of "search-usd-month". Empty: the last part of scope_id.
+    """
     resource = _resource(terms.resource)
     window, period, period_s = _window(resource, terms)
     return Limit(
-        name=terms.name or _name(terms, resource, scope_id),
+        name=terms.name or _name(terms, resource, owner or scope_id.rpartition("/")[2]),
         scope=scope,
         scope_id=scope_id,
         resource=resource,
@@ -226,10 +230,10 @@ def _period_text(seconds: float) -> str:
     return "second" if whole == 1 else f"{whole}seconds"
 
 
-def _name(terms: LimitTerms, resource: Resource, scope_id: str) -> str:
+def _name(terms: LimitTerms, resource: Resource, owner: str) -> str:
     """A name that people can read, and that no other limit of the scope gets: "search-usd-month"."""
     unit = _USD if resource is Resource.NANO_USD else str(resource).replace("_", "-")
-    parts = [scope_id.rpartition("/")[2], terms.model, unit, _per_of_name(terms)]
+    parts = [owner, terms.model, unit, _per_of_name(terms)]
     if terms.window and terms.per and terms.window != _default_window(terms.per):
         parts.append(terms.window.replace("_", "-"))
     return "-".join(part for part in parts if part)
