@@ -18,7 +18,7 @@ __all__ = ["main"]
 
 COMMANDS: Final[Mapping[str, str]] = {
     name: f"trunkline_server.cli.{name}"
-    for name in ("serve", "check", "chat", "complete", "models", "health", "version")
+    for name in ("serve", "check", "chat", "complete", "models", "health", "key", "version")
 }
 """Where each command is: an attribute `command` of a module."""
 

@@ -16,13 +16,13 @@ import click
 
 import trunkline
 
-__all__ = ["Gateway", "gateway_options"]
+__all__ = ["GRPC_LOG", "TRANSPORT_OPTIONS", "Gateway", "gateway_options"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 MAX_KEY_BYTES: Final = 16 * 1024
 """A longer file is no key."""
-_GRPC_LOG: Final = ("GRPC_VERBOSITY", "NONE")
+GRPC_LOG: Final = ("GRPC_VERBOSITY", "NONE")
 
 _PATH: Final = click.Path(exists=True, dir_okay=False)
 
@@ -43,20 +43,22 @@ class Gateway:
 
     def connect(self) -> "trunkline.Client":
         """A client. Loads gRPC. Raises click.UsageError for options that can't be used."""
-        os.environ.setdefault(*_GRPC_LOG)  # gRPC reads it when it is loaded
-        given: dict[str, Any] = {"timeout": self.timeout, "tls": self._tls(), "api_key": self._api_key()}
+        os.environ.setdefault(*GRPC_LOG)  # gRPC reads it when it is loaded
+        given: dict[str, Any] = {"timeout": self.timeout, "tls": self.tls_choice(), "api_key": self.api_key()}
         try:
             return trunkline.Client(self.target, **{name: value for name, value in given.items() if value is not None})
         except (ValueError, OSError) as wrong:
             raise click.UsageError(str(wrong)) from None
 
-    def _tls(self) -> Any:
+    def tls_choice(self) -> Any:
+        """As the client takes it: a Tls, whether, or None for what the environment says."""
         named = {name: getattr(self, name) for name in ("ca_file", "cert_file", "key_file", "server_name")}
         if self.tls is False or not any(named.values()):
             return self.tls
         return trunkline.Tls(**named)
 
-    def _api_key(self) -> str | None:
+    def api_key(self) -> str | None:
+        """The key in the file that was named. Raises click.UsageError if there is none in it."""
         if self.api_key_file is None:
             return None
         with Path(self.api_key_file).open("rb") as file:
@@ -67,8 +69,7 @@ class Gateway:
         return key
 
 
-_OPTIONS: Final = (
-    click.option("--target", metavar="ADDRESS", help="host:port or unix:/path.  [env: TRUNKLINE_TARGET]"),
+TRANSPORT_OPTIONS: Final = (
     click.option(
         "--timeout",
         type=click.FloatRange(min=0, min_open=True, max=86_400),
@@ -96,6 +97,11 @@ _OPTIONS: Final = (
         help="Name in the gateway's certificate, where it is not that of --target.  [env: TRUNKLINE_SERVER_NAME]",
     ),
 )  # fmt: skip
+"""All but where the gateway is."""
+_OPTIONS: Final = (
+    click.option("--target", metavar="ADDRESS", help="host:port or unix:/path.  [env: TRUNKLINE_TARGET]"),
+    *TRANSPORT_OPTIONS,
+)
 
 
 def gateway_options(command: F) -> F:

@@ -10,7 +10,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import click
 
@@ -19,6 +19,7 @@ from trunkline import v1
 from trunkline_server.cli.printable import visible
 
 __all__ = [
+    "Called",
     "cost_of",
     "dollars",
     "error_as_dict",
@@ -56,9 +57,23 @@ _MENDS_BY_CODE: Final = {
 }
 
 
+class Called(Protocol):
+    """Whoever is called."""
+
+    @property
+    def target(self) -> str:
+        """Its address."""
+        ...
+
+
 @contextmanager
-def reported(client: "trunkline.Client", *, as_json: bool = False, as_lines: bool = False) -> Iterator[None]:
-    """Turns a failure into words (or JSON, or a line of it) and exit code 1, an interrupt into 130."""
+def reported(
+    client: "Called", *, as_json: bool = False, as_lines: bool = False, nobody: str = _NOBODY_MEND
+) -> Iterator[None]:
+    """Turns a failure into words (or JSON, or a line of it) and exit code 1, an interrupt into 130.
+
+    `nobody` is the mend where nobody answers.
+    """
     try:
         yield
     except trunkline.TrunklineError as failure:
@@ -67,17 +82,17 @@ def reported(client: "trunkline.Client", *, as_json: bool = False, as_lines: boo
         elif as_json:
             print_json({"error": error_as_dict(failure)})
         else:
-            print_failure(failure, client.target)
+            print_failure(failure, client.target, nobody=nobody)
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         click.echo(err=True)
         raise SystemExit(130) from None
 
 
-def print_failure(failure: "trunkline.TrunklineError", target: str) -> None:
+def print_failure(failure: "trunkline.TrunklineError", target: str, *, nobody: str = _NOBODY_MEND) -> None:
     """Tell a person what failed and what to do about it."""
     if failure.reason == "GATEWAY_UNREACHABLE":
-        _print_unreachable(failure, target)
+        _print_unreachable(failure, target, nobody)
         return
     click.secho(f"error: {visible(failure.message)}", fg="red", err=True)
     for violation in failure.violations:
@@ -93,13 +108,13 @@ def print_failure(failure: "trunkline.TrunklineError", target: str) -> None:
         click.echo(mend, err=True)
 
 
-def _print_unreachable(failure: "trunkline.TrunklineError", target: str) -> None:
+def _print_unreachable(failure: "trunkline.TrunklineError", target: str, nobody: str) -> None:
     closed = _CLOSED in failure.message
     what = f"{target} takes the connection and closes it" if closed else f"no gateway answers at {target}"
     click.secho(f"error: {what}", fg="red", err=True)
     note(f"  {failure.message}")
     note(f"  request id: {failure.request_id}")
-    click.echo(_CLOSED_MEND if closed else _NOBODY_MEND, err=True)
+    click.echo(_CLOSED_MEND if closed else nobody, err=True)
 
 
 def _mend(failure: "trunkline.TrunklineError") -> str:
