@@ -41,7 +41,7 @@ _TEAM: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}(/[a-z0-9][a-z0-9._-]{0,63}
 _LABEL: Final = re.compile(r"[a-z0-9._-]{1,64}")
 _KEY_ID: Final = re.compile(r"[0-9A-Za-z]{4,64}")
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
-_HASH_INSTEAD: Final = (
+HASH_INSTEAD: Final = (
     "Write the SHA-256 of its third part, the secret, in hex, as `trunkline key create` keeps it, and take this token "
     "out of use"
 )
@@ -91,7 +91,7 @@ def _check_digest(text: str) -> str:
 
 def _refuse_token(text: str) -> None:
     if text.strip().startswith("tl_"):
-        raise wrong("a key itself, where its hash belongs", _HASH_INSTEAD)
+        raise wrong("a key itself, where its hash belongs", HASH_INSTEAD)
 
 
 def _seconds(value: object) -> object:

@@ -11,6 +11,7 @@ from trunkline_server.config.base_url import refused_address, split_base_url
 from trunkline_server.config.capabilities import CapabilityEntry
 from trunkline_server.config.entry import check_name, read_entry
 from trunkline_server.config.file import Tree
+from trunkline_server.config.identity_rules import Known, check_keys, check_orgs, check_unpriced
 from trunkline_server.config.interpolate import Filled
 from trunkline_server.config.problems import ConfigError, Where, did_you_mean
 from trunkline_server.core.addresses import IpNetwork, is_no_host, literal_address
@@ -30,16 +31,28 @@ _Models = dict[str, schema.ModelEntry]
 
 def check(tree: Tree, *, folder: Path, allowed: tuple[IpNetwork, ...]) -> schema.ConfigFile:
     """The tree as a checked file. Relative paths in it begin at `folder`. Raises ConfigError with all problems."""
-    for key in tree.data.keys() - {"providers", "models"}:
-        tree.report((key,), "unknown key", did_you_mean(key, ("providers", "models")))
+    for key in tree.data.keys() - schema.ConfigFile.model_fields.keys():
+        tree.report((key,), "unknown key", did_you_mean(key, schema.ConfigFile.model_fields))
     providers = _providers(tree, _mapping(tree, "providers", MAX_PROVIDERS), folder)
     models = _models(tree, _mapping(tree, "models", MAX_MODELS))
     _check_providers(tree, providers, allowed)
     for name, model in models.items():
         _check_model(tree, ("models", name, "deployments"), model)
+    # Names as they came, so that a mistake in a model doesn't make its name unknown.
+    known = Known(models=_names(tree, "models"), providers=_names(tree, "providers"))
+    orgs = check_orgs(tree, known)
+    keys = check_keys(tree, orgs, known)
+    unpriced = check_unpriced(tree)
     if tree.problems:
         raise ConfigError(sorted(tree.problems, key=lambda problem: problem.line))
-    return schema.ConfigFile.model_construct(providers=providers, models=models)
+    return schema.ConfigFile.model_construct(
+        providers=providers, models=models, orgs=orgs, keys=keys, unpriced=unpriced
+    )
+
+
+def _names(tree: Tree, key: str) -> frozenset[str]:
+    data = tree.data.get(key)
+    return frozenset(data) if isinstance(data, dict) else frozenset()
 
 
 def _mapping(tree: Tree, key: str, most: int) -> dict[str, Any]:

@@ -23,7 +23,8 @@ from pydantic import (
 
 from trunkline_server.config.base_url import split_base_url
 from trunkline_server.config.capabilities import CapabilityEntry
-from trunkline_server.config.entry import Entry, Line, Number, Truth
+from trunkline_server.config.entry import Entry, Line, Listed, Number, Truth
+from trunkline_server.config.identities import KeyEntry, OrgEntry
 from trunkline_server.config.problems import wrong
 from trunkline_server.core.account import Account, Setting, SettingValue
 from trunkline_server.core.secret import Secret
@@ -258,6 +259,8 @@ class DeploymentEntry(Entry):
     region: Annotated[Line, Field(max_length=64)] = ""
     weight: Annotated[Number, Field(ge=1, le=1000)] = 1
     tier: Annotated[Number, Field(ge=0, le=63)] = 0
+    reserve_output_tokens: Annotated[Number, Field(ge=1, le=10_000_000)] = 1024
+    """Output that is reserved for calls that don't say how much they want."""
     capabilities: CapabilityEntry | None = None
     """What the model can do there, where it is not in the table, or is otherwise than the table says."""
 
@@ -277,3 +280,7 @@ class ConfigFile(Entry):
 
     providers: dict[str, SerializeAsAny[Annotated[ProviderEntry, BeforeValidator(_of_its_dialect)]]]
     models: dict[str, ModelEntry]
+    orgs: dict[str, OrgEntry] = Field({})
+    keys: Listed[KeyEntry] = ()
+    unpriced: Literal["deny", "allow"] = "deny"
+    """What is done with calls of models without a price that have to pass a limit on money."""

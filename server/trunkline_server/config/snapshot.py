@@ -1,4 +1,4 @@
-"""What a worker serves from: providers, routes and the local model, frozen. A reload replaces it as a whole."""
+"""What a worker serves from: providers, routes, the local model, who may call. Frozen; a reload replaces all of it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -10,12 +10,14 @@ from typing import Final
 from trunkline_server.config import schema
 from trunkline_server.config.base_url import split_base_url
 from trunkline_server.config.capability_table import built_in
+from trunkline_server.config.directory import directory_of
 from trunkline_server.config.document import Document
 from trunkline_server.config.rules import deployment_name
 from trunkline_server.core.capability import Capability
 from trunkline_server.core.deployment import Deployment, Provider, Route
 from trunkline_server.core.http import Endpoint
 from trunkline_server.core.secret import Secret
+from trunkline_server.identity.directory import Directory
 
 LOCAL_MODEL_NAME: Final = "smollm2-135m-instruct"
 
@@ -56,6 +58,10 @@ class Snapshot:
     """By the name of the model, in the order of the file."""
     local_model: LocalModelConfig | None = None
     """None if no model is served by it."""
+    directory: Directory = field(default_factory=Directory, repr=False)
+    """Orgs, teams and keys."""
+    unpriced_allowed: bool = False
+    """Whether calls of models without a price may pass limits on money."""
 
 
 def build(
@@ -74,6 +80,8 @@ def build(
         providers=MappingProxyType(providers),
         routes=MappingProxyType(routes),
         local_model=_local_model(document.config),
+        directory=directory_of(document.config),
+        unpriced_allowed=document.config.unpriced == "allow",
     )
 
 
@@ -148,6 +156,7 @@ def _route(
             region=each.region,
             weight=each.weight,
             tier=each.tier,
+            reserve_output_tokens=each.reserve_output_tokens,
             capability=find(each, providers[each.provider], rooms[each.provider]),
         )
         tiers.setdefault(each.tier, []).append(deployment)
