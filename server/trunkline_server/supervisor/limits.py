@@ -35,4 +35,5 @@ class Modules:
 
     worker: str = "trunkline_server.worker"
     probe: str = "trunkline_server.probe"
+    admin: str = "trunkline_server.admin"
     local_model: str = "trunkline_server.local_model"
