@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from trunkline.v1 import completion_pb2, embedding_pb2, models_pb2, quotas_pb2
 from trunkline_server.cli.check import command
 from trunkline_server.config import ConfigError, Document, LocalModelAddress, build, load
+from trunkline_server.config.identities import METHODS
 from trunkline_server.core.addresses import AddressPolicy
 from trunkline_server.core.http import Endpoint
 from trunkline_server.core.secret import Secret
@@ -480,3 +482,97 @@ def test_vertex_needs_a_project_or_a_key(tmp_path: Path) -> None:
     assert problems_of(tmp_path, text % "") == ["providers.v.project: missing"]
     for enough in (", api_key: k", ", project: my-project"):
         load(written(tmp_path, text % enough), {})
+
+
+CALLERS = """
+providers:
+  openai: {dialect: openai, api_key: k}
+models:
+  smart:
+    deployments: [{provider: openai, upstream_model: gpt-5-mini, reserve_output_tokens: 300}]
+unpriced: allow
+orgs:
+  acme:
+    labels: {cost-centre: "4711", stage: prod}
+    models: [smart, openai/*]
+    upstream_models: true
+    limits: [600 requests/minute, {resource: usd, amount: 250.10, per: month}]
+    teams:
+      search:
+        labels: {stage: test}
+        max_output_tokens: 2048
+        limits: [{resource: usd, amount: "100", per: month, model: smart, shadow: true}]
+      other:
+keys:
+  - id: abcd1234
+    name: Search frontend
+    hash: "sha256:${DIGEST}"
+    team: acme/search
+    priority: high
+    content: hashed
+    expires_at: 2027-01-31
+    limits: [20 concurrent_calls]
+"""
+DIGEST = "0123456789abcdef" * 4
+
+
+def test_callers_of_the_file(tmp_path: Path) -> None:
+    """A key of the file is a principal within its team and org: their permissions, limits and labels, nearest last."""
+    snapshot = build(load(written(tmp_path, CALLERS), {"DIGEST": DIGEST}))
+    record = snapshot.directory.keys["abcd1234"]
+    principal = snapshot.directory.principal(record)
+    assert (record.digest, record.expires_at) == (DIGEST, 1801353600.0)
+    assert (principal.id, principal.org, principal.team) == ("key:abcd1234", "acme", "acme/search")
+    assert dict(principal.labels) == {"cost-centre": "4711", "stage": "test"}
+    assert [(limit.name, limit.scope_id, limit.capacity) for limit in principal.limits] == [
+        ("acme-requests-minute", "acme", 600),
+        ("acme-usd-month", "acme", 250_100_000_000),
+        ("search-smart-usd-month", "acme/search", 100_000_000_000),
+        ("search-frontend-concurrent-calls", "abcd1234", 20),
+    ]
+    permissions = principal.permissions
+    assert (permissions.models, permissions.max_output_tokens) == ({"smart", "openai/*"}, 2048)
+    assert permissions.upstream_models, "the org grants it, and neither team nor key takes it back"
+    assert not permissions.provider_options, "nobody grants it"
+    assert (principal.priority.name, principal.content) == ("HIGH", "hashed")
+    assert (snapshot.unpriced_allowed, snapshot.routes["smart"].deployments[0].reserve_output_tokens) == (True, 300)
+
+
+def test_callers_reach_a_worker_whole(tmp_path: Path) -> None:
+    """What goes to a worker over its pipe is the same directory; another limit is another version."""
+    document = load(written(tmp_path, CALLERS), {"DIGEST": DIGEST})
+    assert build(Document.from_json(document.to_json())).directory == build(document).directory
+    changed = load(written(tmp_path, CALLERS.replace("600 requests", "601 requests")), {"DIGEST": DIGEST})
+    assert changed.version != document.version
+
+
+def test_a_file_without_callers_has_an_empty_directory(tmp_path: Path) -> None:
+    """Orgs and keys may be left out, and then there are none."""
+    directory = build(load(written(tmp_path, WHOLE), {"KEY": "k"})).directory
+    assert (dict(directory.orgs), dict(directory.teams), dict(directory.keys)) == ({}, {}, {})
+
+
+def test_a_gone_org_leaves_nothing(tmp_path: Path) -> None:
+    """A key whose org is no longer in the file may nothing: its limits are gone as well."""
+    directory = build(load(written(tmp_path, CALLERS), {"DIGEST": DIGEST})).directory
+    orphan = directory.principal_of("key", "stored", "former", "former/team")
+    assert orphan.permissions.models == orphan.permissions.methods == frozenset()
+
+
+def test_check_tells_of_callers(tmp_path: Path) -> None:
+    """Orgs, teams and keys are shown with their limits as they could be written, and no digest is."""
+    path = str(written(tmp_path, CALLERS))
+    shown = check(path, DIGEST=DIGEST)
+    assert shown.exit_code == 0, shown.output
+    for text in ("acme/search", "250.1 usd/month", "100 usd/month, model smart, only counted", "until 2027-01-31"):
+        assert text in shown.stdout
+    callers = json.loads(check(path, "--json", DIGEST=DIGEST).stdout)["callers"]
+    assert callers["teams"][0]["limits"][0]["limit"] == "100 usd/month"
+    assert DIGEST not in shown.output + json.dumps(callers)
+
+
+def test_known_methods_are_those_of_the_contract() -> None:
+    """Permissions may name every method that callers have, and no other."""
+    files = (completion_pb2, embedding_pb2, models_pb2, quotas_pb2)
+    services = [service for file in files for service in file.DESCRIPTOR.services_by_name.values()]
+    assert set(METHODS) == {f"{service.name}.{method.name}" for service in services for method in service.methods}

@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from trunkline_server.cli.check_identities import identity_facts, identity_rows
 from trunkline_server.config import ConfigError, Document, Problem, Settings, Snapshot, build, doubts, load
 from trunkline_server.config.tls import Judged, read_and_judge
 from trunkline_server.core.deployment import Provider, Route
@@ -92,6 +93,8 @@ def _print(checked: _Checked) -> None:
     )
     _table("Providers", [_provider_row(provider) for provider in snapshot.providers.values()])
     _table("Models", [row for route in snapshot.routes.values() for row in _route_rows(route)])
+    if rows := list(identity_rows(snapshot.directory)):
+        _table("Callers", rows)
     for warning in checked.warnings:
         click.echo(f"warning: {warning}", err=True)
     click.echo("ok")
@@ -146,6 +149,7 @@ def _for_machines(checked: _Checked | None, problems: list[Problem]) -> dict[str
         "tls": checked and checked.tls and _tls_facts(checked.tls),
         "providers": checked and [_provider_facts(provider) for provider in checked.snapshot.providers.values()],
         "models": checked and [_route_facts(route) for route in checked.snapshot.routes.values()],
+        "callers": checked and identity_facts(checked.snapshot.directory),
     }
 
 
