@@ -102,6 +102,23 @@ def _addresses(value: object) -> object:
     return tuple(split_list(value))
 
 
+def _key_store(value: SecretStr) -> SecretStr:
+    return _store(value, ("sqlite", "file"), ("postgresql://", "postgres://"))
+
+
+def _quota_store(value: SecretStr) -> SecretStr:
+    return _store(value, ("sqlite", "memory"), ("redis://", "rediss://"))
+
+
+def _store(value: SecretStr, words: tuple[str, ...], schemes: tuple[str, ...]) -> SecretStr:
+    """A store by its word or its address, which may hold a password and is not looked into here."""
+    text = value.get_secret_value().strip()
+    address = text.startswith(schemes) and text.isascii() and text.isprintable() and " " not in text
+    if text not in words and not address:
+        raise wrong("no such store", f"Write {', '.join(words)}, or an address that begins with {schemes[0]}")
+    return SecretStr(text)
+
+
 def _existing(path: Path) -> Path:
     if not path.is_file():
         raise wrong("names no file", "Put the certificates there, or unset it")
@@ -153,13 +170,13 @@ class Settings(BaseSettings):
     """Where keys, quotas and the operators' socket are kept. Made with mode 0700 if it is missing."""
     auth: Literal["on", "off"] = "off"
     """Whether callers have to prove who they are. off: everyone may do everything, without limits."""
-    key_store: SecretStr = SecretStr("sqlite")
+    key_store: Annotated[SecretStr, AfterValidator(_key_store)] = SecretStr("sqlite")
     """Where keys are kept: "sqlite" or "file" (both in data_dir), or "postgresql://user:password@host/database"."""
     max_stale_s: Seconds = 300.0
     """How long known keys are taken while the key store can't be reached. Unknown ones are not, after two seconds."""
     admin_listen: Annotated[str, BeforeValidator(_probe)] = ""
     """Where operators with a key of that role come in over TCP. Empty: nowhere but the socket in data_dir."""
-    quota_store: SecretStr = SecretStr("sqlite")
+    quota_store: Annotated[SecretStr, AfterValidator(_quota_store)] = SecretStr("sqlite")
     """Where limits are counted: "sqlite" (in data_dir, for this machine), "memory" (one worker, until it ends), or
     "redis://user:password@host:port/0" for many machines ("rediss://" with TLS)."""
     quota_on_store_failure: Literal["deny", "allow_local_share"] = "deny"
