@@ -39,6 +39,56 @@ class OrgEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Grants:
+    """What the configuration gives to those whom an issuer or a certificate proves."""
+
+    org: str = ""
+    """A name, or "claims." and the path of the claim of a token that tells it."""
+    team: str = ""
+    """As org: "acme/search", or without the org where that is told as well."""
+    labels: Mapping[str, str] = field(default_factory=lambda: NO_LABELS, hash=False)
+    permissions: Permissions = EVERYTHING
+    limits: tuple[Limit, ...] = ()
+    """Each principal's own; their scope_id is empty until it is known."""
+    priority: Priority = Priority.NORMAL
+    content: ContentPolicy = ContentPolicy.NONE
+    role: Role = Role.CALLER
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssuerEntry:
+    """An issuer of tokens that are taken."""
+
+    name: str
+    """As the configuration calls it."""
+    issuer: str
+    """What `iss` has to be, in full."""
+    audiences: tuple[str, ...]
+    """`aud` has to hold one of them."""
+    algorithms: tuple[str, ...]
+    jwks_uri: str = ""
+    jwks_file: str = ""
+    """Where its keys are. Both empty: where its discovery document says."""
+    allowed_orgs: frozenset[str] | None = None
+    """Of orgs that a claim tells. None: all that there are."""
+    grants: Grants = field(default_factory=Grants)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateEntry:
+    """A client certificate, or a kind of them, that is taken. One of the names to match is set."""
+
+    name: str
+    spiffe_id: str = ""
+    """In full; or, ending in "/*", all below that path of its trust domain."""
+    dns_name: str = ""
+    uri: str = ""
+    email: str = ""
+    common_name: str = ""
+    grants: Grants = field(default_factory=Grants)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Directory:
     """What the configuration says of who may call."""
 
@@ -47,8 +97,9 @@ class Directory:
     """By "org/team"."""
     keys: Mapping[str, KeyRecord] = field(default_factory=dict, repr=False)
     """Those of the file, by id."""
-    issuers: tuple[object, ...] = ()
-    certificates: tuple[object, ...] = ()
+    issuers: tuple[IssuerEntry, ...] = ()
+    certificates: tuple[CertificateEntry, ...] = ()
+    """The first that matches counts."""
 
     def principal(self, record: KeyRecord) -> Principal:
         """Who a key stands for."""
