@@ -576,3 +576,33 @@ def test_known_methods_are_those_of_the_contract() -> None:
     files = (completion_pb2, embedding_pb2, models_pb2, quotas_pb2)
     services = [service for file in files for service in file.DESCRIPTOR.services_by_name.values()]
     assert set(METHODS) == {f"{service.name}.{method.name}" for service in services for method in service.methods}
+
+
+PROOFS = """
+issuers:
+  corp:
+    issuer: https://login.example.com
+    audiences: trunkline
+    jwks_file: keys.json
+    org: acme
+    team: claims.team
+    allowed_orgs: [acme]
+    limits: [5 usd/day]
+certificates:
+  - {name: batch, spiffe_id: "spiffe://corp/batch/*", team: acme/other, priority: low}
+"""
+
+
+def test_issuers_and_certificates_of_the_file(tmp_path: Path) -> None:
+    """What proves a caller is told with what it gives; a file of keys begins at the folder of the configuration."""
+    document = load(written(tmp_path, CALLERS + PROOFS), {"DIGEST": DIGEST})
+    directory = build(Document.from_json(document.to_json())).directory
+    (issuer,), (certificate,) = directory.issuers, directory.certificates
+    assert (issuer.name, issuer.issuer, issuer.audiences) == ("corp", "https://login.example.com", ("trunkline",))
+    assert issuer.jwks_file == str(tmp_path / "keys.json")
+    assert "HS256" not in issuer.algorithms
+    assert (issuer.grants.org, issuer.grants.team, issuer.allowed_orgs) == ("acme", "claims.team", {"acme"})
+    assert [limit.name for limit in issuer.grants.limits] == ["corp-usd-day"]
+    assert (certificate.spiffe_id, certificate.grants.org, certificate.grants.team) == (
+        "spiffe://corp/batch/*", "acme", "acme/other")  # fmt: skip
+    assert certificate.grants.priority.name == "LOW"

@@ -2,9 +2,9 @@
 
 from types import MappingProxyType
 
-from trunkline_server.config import identities, schema
+from trunkline_server.config import identities, proofs, schema
 from trunkline_server.core.limit import Scope
-from trunkline_server.identity.directory import Directory, OrgEntry, TeamEntry
+from trunkline_server.identity.directory import CertificateEntry, Directory, Grants, IssuerEntry, OrgEntry, TeamEntry
 from trunkline_server.identity.record import KeyRecord
 
 
@@ -19,6 +19,8 @@ def directory_of(config: schema.ConfigFile) -> Directory:
         orgs=MappingProxyType({name: _org(name, entry) for name, entry in config.orgs.items()}),
         teams=MappingProxyType(teams),
         keys=MappingProxyType({entry.id: _key(entry) for entry in config.keys}),
+        issuers=tuple(_issuer(name, entry) for name, entry in config.issuers.items()),
+        certificates=tuple(map(_certificate, config.certificates)),
     )
 
 
@@ -48,8 +50,46 @@ def _key(entry: identities.KeyEntry) -> KeyRecord:
         labels=dict(entry.labels),
         permissions=entry.permissions(unsaid=bool(entry.org_name)),
         limits=tuple(limit.limit(Scope.KEY, entry.id, entry.owner) for limit in entry.limits),
-        priority=entry.class_,
+        priority=entry.priority_class,
         content=entry.content_policy,
-        role=entry.role_,
+        role=entry.purpose,
         expires_at=entry.expires_at,
+    )
+
+
+def _issuer(name: str, entry: proofs.IssuerEntry) -> IssuerEntry:
+    return IssuerEntry(
+        name=name,
+        issuer=entry.issuer,
+        audiences=entry.audiences,
+        algorithms=entry.algorithms,
+        jwks_uri=entry.jwks_uri or "",
+        jwks_file=str(entry.jwks_file or ""),
+        allowed_orgs=None if entry.allowed_orgs is None else frozenset(entry.allowed_orgs),
+        grants=_grants(entry, entry.org, entry.team, name),
+    )
+
+
+def _certificate(entry: proofs.CertificateEntry) -> CertificateEntry:
+    return CertificateEntry(
+        name=entry.name,
+        spiffe_id=entry.spiffe_id,
+        dns_name=entry.dns_name,
+        uri=entry.uri,
+        email=entry.email,
+        common_name=entry.common_name,
+        grants=_grants(entry, entry.org_name, entry.team_id, entry.name),
+    )
+
+
+def _grants(entry: identities.HolderEntry, org: str, team: str, name: str) -> Grants:
+    return Grants(
+        org=org,
+        team=team,
+        labels=MappingProxyType(dict(entry.labels)),
+        permissions=entry.permissions(unsaid=bool(org or team)),
+        limits=tuple(limit.limit(Scope.KEY, "", identities.slug(name)) for limit in entry.limits),
+        priority=entry.priority_class,
+        content=entry.content_policy,
+        role=entry.purpose,
     )

@@ -37,7 +37,6 @@ METHODS: Final = (
 KNOWN_METHODS: Final = frozenset({*METHODS, *(f"{name.partition('.')[0]}.*" for name in METHODS)})
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-_TEAM: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}(/[a-z0-9][a-z0-9._-]{0,63})?")
 _LABEL: Final = re.compile(r"[a-z0-9._-]{1,64}")
 _KEY_ID: Final = re.compile(r"[0-9A-Za-z]{4,64}")
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
@@ -51,12 +50,6 @@ def check_org_name(name: str) -> str:
     """The name itself, if an org or team may have it."""
     if not _NAME.fullmatch(name):
         raise wrong("not a name", "At most 64 of a-z, 0-9, dot, dash and underscore, beginning with a letter or digit")
-    return name
-
-
-def _check_team(name: str) -> str:
-    if name and not _TEAM.fullmatch(name):
-        raise wrong("not the name of a team", "Write its name, or org/team")
     return name
 
 
@@ -146,18 +139,14 @@ class OrgEntry(GrantsEntry):
     teams: dict[str, TeamEntry] = Field({})
 
 
-class KeyEntry(GrantsEntry):
-    """A key by its hash. It is in force as long as it stands in the file."""
+class HolderEntry(GrantsEntry):
+    """A caller, or a kind of callers: where they belong and what they are."""
 
-    id: Annotated[str, AfterValidator(_check_id)]
-    sha256: Annotated[str, AfterValidator(_check_digest)] = Field(repr=False)
-    name: Annotated[Line, Field(max_length=128)] = ""
-    org: str = ""
-    team: Annotated[str, AfterValidator(_check_team)] = ""
+    org: Annotated[Line, Field(max_length=256)] = ""
+    team: Annotated[Line, Field(max_length=256)] = ""
     priority: Literal["low", "normal", "high"] = "normal"
     content: Literal["none", "hashed", "full"] = "none"
     role: Literal["caller", "operator"] = "caller"
-    expires_at: Moment | None = None
 
     @property
     def org_name(self) -> str:
@@ -166,17 +155,12 @@ class KeyEntry(GrantsEntry):
 
     @property
     def team_id(self) -> str:
-        """As "acme/search"; empty for a key of the org itself."""
+        """As "acme/search"; empty where there is no team."""
         return self.team if not self.team or "/" in self.team else f"{self.org}/{self.team}"
 
     @property
-    def owner(self) -> str:
-        """What names of its limits begin with."""
-        return re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-") or self.id
-
-    @property
-    def class_(self) -> Priority:
-        """Its priority."""
+    def priority_class(self) -> Priority:
+        """Which of its calls are refused first."""
         return Priority[self.priority.upper()]
 
     @property
@@ -185,9 +169,28 @@ class KeyEntry(GrantsEntry):
         return ContentPolicy(self.content)
 
     @property
-    def role_(self) -> Role:
+    def purpose(self) -> Role:
         """What it is there for."""
         return Role(self.role)
+
+
+class KeyEntry(HolderEntry):
+    """A key by its hash. It is in force as long as it stands in the file."""
+
+    id: Annotated[str, AfterValidator(_check_id)]
+    sha256: Annotated[str, AfterValidator(_check_digest)] = Field(repr=False)
+    name: Annotated[Line, Field(max_length=128)] = ""
+    expires_at: Moment | None = None
+
+    @property
+    def owner(self) -> str:
+        """What names of its limits begin with."""
+        return slug(self.name) or self.id
+
+
+def slug(name: str) -> str:
+    """A name in small letters, digits and dashes."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
 def hash_as_sha256(value: Any) -> Any:

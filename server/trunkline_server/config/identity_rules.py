@@ -3,18 +3,21 @@
 All of it may be left out. What is named has to be there: a permission or limit for a mistyped model holds nothing.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from pydantic import BaseModel
 
-from trunkline_server.config import identities
+from trunkline_server.config import identities, proofs
 from trunkline_server.config.entry import check_name, read_entry
 from trunkline_server.config.file import Tree
 from trunkline_server.config.limits import LimitEntry, check_limits
 from trunkline_server.config.problems import Where, did_you_mean
 from trunkline_server.core.limit import Scope
+
+Orgs = Mapping[str, identities.OrgEntry]
 
 _BELOW: Final[dict[str, type[BaseModel]]] = {"limits": LimitEntry, "teams": identities.TeamEntry}
 _PLAINTEXT: Final = ("key", "token", "secret", "api_key", "password")
@@ -47,7 +50,7 @@ def check_orgs(tree: Tree, known: Known) -> dict[str, identities.OrgEntry]:
     return orgs
 
 
-def check_keys(tree: Tree, orgs: dict[str, identities.OrgEntry], known: Known) -> tuple[identities.KeyEntry, ...]:
+def check_keys(tree: Tree, orgs: Orgs, known: Known) -> tuple[identities.KeyEntry, ...]:
     """The keys of the file, with all that is wrong with them reported."""
     keys: list[identities.KeyEntry] = []
     lines: dict[str, int] = {}
@@ -65,6 +68,44 @@ def check_keys(tree: Tree, orgs: dict[str, identities.OrgEntry], known: Known) -
         _check_grants(tree, where, entry, known, Scope.KEY)
         keys.append(entry)
     return tuple(keys)
+
+
+def check_issuers(tree: Tree, orgs: Orgs, known: Known, folder: Path) -> dict[str, proofs.IssuerEntry]:
+    """The issuers of the file, with all that is wrong with them reported. Paths of files begin at `folder`."""
+    issuers: dict[str, proofs.IssuerEntry] = {}
+    for name, value in _mapping(tree, "issuers", proofs.MAX_ISSUERS).items():
+        where: Where = ("issuers", name)
+        check_name(tree, where, name, identities.check_org_name)
+        entry = read_entry(tree, where, proofs.IssuerEntry, value, _BELOW)
+        if entry is None:
+            continue
+        for key in ("org", "team"):
+            check_name(tree, (*where, key), getattr(entry, key), proofs.check_claim)
+        if not any(part.startswith(proofs.CLAIM) for part in (entry.org, entry.team)):
+            _check_place(tree, where, entry, orgs)
+        _check_known(tree, (*where, "allowed_orgs"), entry.allowed_orgs, orgs, "org", orgs.__contains__)
+        _check_grants(tree, where, entry, known, Scope.KEY)
+        whole = folder / entry.jwks_file if entry.jwks_file else None
+        issuers[name] = entry.model_copy(update={"jwks_file": whole})
+    return issuers
+
+
+def check_certificates(tree: Tree, orgs: Orgs, known: Known) -> tuple[proofs.CertificateEntry, ...]:
+    """The certificates of the file, with all that is wrong with them reported."""
+    certificates: list[proofs.CertificateEntry] = []
+    names: dict[str, int] = {}
+    for index, value in enumerate(_list(tree, "certificates", proofs.MAX_CERTIFICATES)):
+        where: Where = ("certificates", index)
+        entry = read_entry(tree, where, proofs.CertificateEntry, value, _BELOW)
+        if entry is None:
+            continue
+        if entry.name in names:
+            tree.report((*where, "name"), f"the name of certificates[{names[entry.name]}] too", "Give it another")
+        names.setdefault(entry.name, index)
+        _check_place(tree, where, entry, orgs)
+        _check_grants(tree, where, entry, known, Scope.KEY)
+        certificates.append(entry)
+    return tuple(certificates)
 
 
 def check_unpriced(tree: Tree) -> str:
@@ -115,7 +156,7 @@ def _check_known(
             tree.report((*where, index), f"no such {what}", did_you_mean(name, known))
 
 
-def _check_place(tree: Tree, where: Where, key: identities.KeyEntry, orgs: dict[str, identities.OrgEntry]) -> None:
+def _check_place(tree: Tree, where: Where, key: identities.HolderEntry, orgs: Orgs) -> None:
     if key.team and not key.org_name:
         tree.report((*where, "org"), "missing beside team", "Write the org that the team belongs to")
         return
@@ -161,7 +202,7 @@ def _list(tree: Tree, key: str, most: int) -> list[Any]:
     if not isinstance(data, list):
         tree.report((key,), "must be a list", "Begin each entry with a dash")
     elif len(data) > most:
-        tree.report((key,), f"more than {most} keys", "Keep the others in the key store")
+        tree.report((key,), f"more than {most} entries", "Take some out; keys may stand in the key store")
     else:
         return data
     return []

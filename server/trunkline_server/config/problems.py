@@ -110,6 +110,8 @@ _LIMITS: Final = {
     "less_than": "must be less than {lt}",
     "string_too_short": "must have at least {min_length} characters",
     "string_too_long": "must have at most {max_length} characters",
+    "too_short": "must have at least {min_length}",
+    "too_long": "must have at most {max_length}",
     "literal_error": "must be {expected}",
 }
 

@@ -11,7 +11,14 @@ from trunkline_server.config.base_url import refused_address, split_base_url
 from trunkline_server.config.capabilities import CapabilityEntry
 from trunkline_server.config.entry import check_name, read_entry
 from trunkline_server.config.file import Tree
-from trunkline_server.config.identity_rules import Known, check_keys, check_orgs, check_unpriced
+from trunkline_server.config.identity_rules import (
+    Known,
+    check_certificates,
+    check_issuers,
+    check_keys,
+    check_orgs,
+    check_unpriced,
+)
 from trunkline_server.config.interpolate import Filled
 from trunkline_server.config.problems import ConfigError, Where, did_you_mean
 from trunkline_server.core.addresses import IpNetwork, is_no_host, literal_address
@@ -42,11 +49,19 @@ def check(tree: Tree, *, folder: Path, allowed: tuple[IpNetwork, ...]) -> schema
     known = Known(models=_names(tree, "models"), providers=_names(tree, "providers"))
     orgs = check_orgs(tree, known)
     keys = check_keys(tree, orgs, known)
+    issuers = check_issuers(tree, orgs, known, folder)
+    certificates = check_certificates(tree, orgs, known)
     unpriced = check_unpriced(tree)
     if tree.problems:
         raise ConfigError(sorted(tree.problems, key=lambda problem: problem.line))
     return schema.ConfigFile.model_construct(
-        providers=providers, models=models, orgs=orgs, keys=keys, unpriced=unpriced
+        providers=providers,
+        models=models,
+        orgs=orgs,
+        keys=keys,
+        issuers=issuers,
+        certificates=certificates,
+        unpriced=unpriced,
     )
 
 

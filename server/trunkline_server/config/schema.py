@@ -26,6 +26,7 @@ from trunkline_server.config.capabilities import CapabilityEntry
 from trunkline_server.config.entry import Entry, Line, Listed, Number, Truth
 from trunkline_server.config.identities import KeyEntry, OrgEntry
 from trunkline_server.config.problems import wrong
+from trunkline_server.config.proofs import CertificateEntry, IssuerEntry
 from trunkline_server.core.account import Account, Setting, SettingValue
 from trunkline_server.core.secret import Secret
 from trunkline_server.providers.registry import ROWS
@@ -282,5 +283,7 @@ class ConfigFile(Entry):
     models: dict[str, ModelEntry]
     orgs: dict[str, OrgEntry] = Field({})
     keys: Listed[KeyEntry] = ()
+    issuers: dict[str, IssuerEntry] = Field({})
+    certificates: Listed[CertificateEntry] = ()
     unpriced: Literal["deny", "allow"] = "deny"
     """What is done with calls of models without a price that have to pass a limit on money."""
