@@ -91,6 +91,19 @@ async def test_cancelling_a_task_cancels_its_call(client, gateway, kind):
     await idle(client)
 
 
+async def test_a_stream_cancelled_at_any_moment_is_cancelled_at_the_gateway(client, gateway):
+    """Also just when its request has left, at which grpc.aio itself would let the call go on."""
+    gateway.on_stream = STALLED
+    for _ in range(200):
+        gateway.arrived.clear()
+        task = asyncio.create_task(client.stream("m", "Hi").collect())
+        assert await asyncio.to_thread(gateway.arrived.wait, 5)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert await ended(gateway.last)
+
+
 async def test_a_dropped_stream_gives_its_place_back(client, gateway):
     """A stream that nobody holds any more is cancelled, and the pool counts no call."""
     gateway.on_stream = STALLED

@@ -435,7 +435,9 @@ class AsyncStream(Generic[T_co]):
                 call.cancel()
                 raise self._intake.fail(failure) from None
         if task_is_cancelled():
-            self._intake.close()
+            # grpc.aio cancels the call of a task that is cancelled while it reads, but not of one that is cancelled a
+            # moment before that.
+            self.close()
             raise failure
         # grpc.aio raises this in whoever reads when its call was cancelled from elsewhere: by close of the stream,
         # which said so before, or by that of the client.
