@@ -22,7 +22,7 @@ from trunkline import v1
 CALLS = 1000
 CALLS_OF_PROGRAMS = int(os.environ.get("CLIENT_CALLS", "10000"))
 CALLERS = {"threads": 50, "tasks": 500}
-GROWTH_BYTES = 5_000_000
+GROWTH_BYTES = 8_000_000
 
 
 @pytest.fixture
