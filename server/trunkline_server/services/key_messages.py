@@ -226,10 +226,7 @@ def _named(limit: Limit) -> Limit:
 
 
 def _permissions_of(message: keys_pb2.Permissions) -> Permissions:
-    lists = {
-        field: frozenset(getattr(message, field).names) if message.HasField(field) else None
-        for field in _LISTS
-    }
+    lists = {field: frozenset(getattr(message, field).names) if message.HasField(field) else None for field in _LISTS}
     return Permissions(
         **lists,
         upstream_models=message.upstream_models,
