@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 from trunkline.v1 import completion_pb2, embedding_pb2, models_pb2, quotas_pb2
 from trunkline_server.cli.check import command
-from trunkline_server.config import ConfigError, Document, LocalModelAddress, build, load
+from trunkline_server.config import ConfigError, Document, LocalModelAddress, Settings, build, doubts, load
 from trunkline_server.config.identities import METHODS
 from trunkline_server.core.addresses import AddressPolicy
 from trunkline_server.core.http import Endpoint
@@ -292,6 +292,20 @@ def test_check_for_machines(tmp_path: Path) -> None:
     assert bad["problems"][0]["line"] == 3
     assert bad["problems"][0]["key"] == "providers.openai.dialect"
     assert result.stderr == ""
+
+
+def test_callers_that_nobody_proves_are_a_doubt(tmp_path: Path) -> None:
+    """Orgs and keys that nothing holds to are warned of, each where it is stated."""
+    path = tmp_path / "trunkline.yaml"
+    text = """
+providers: {p: {dialect: openai, base_url: "http://127.0.0.1:1/v1", api_key: abc}}
+models: {m: {deployments: [{provider: p, upstream_model: x}]}}
+orgs: {acme: {limits: [600 requests/minute]}}
+"""
+    path.write_text(text)
+    document = load(path, {})
+    [doubt] = doubts(Settings(), document, build(document, with_capabilities=False), {})
+    assert (doubt.key, doubt.message.partition(":")[0]) == ("orgs", "nobody is held to it")
 
 
 def test_doubts(tmp_path: Path) -> None:

@@ -82,6 +82,7 @@ def test_reflection(listen: str, mode: str, on: bool) -> None:
         ("UNIX_SOCKET_MODE", "rw", "must be an octal mode from 0600 to 0777"),
         ("WORKERS", "0", "must be at least 1"),
         ("WORKERS", "many", 'must be a whole number or "auto"'),
+        ("AUTH", "on", "can't be on in this version, which doesn't prove callers yet"),
         ("REFLECTION", "maybe", "must be 'auto', 'on' or 'off'"),
         ("DRAIN_GRACE_S", "-1", "must be at least 0"),
         ("DRAIN_GRACE_S", "nan", "must be a number"),

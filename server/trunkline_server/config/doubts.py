@@ -29,6 +29,7 @@ def doubts(
         *_of_paths(document, snapshot),
         *_of_unused(document),
         *_of_files(document),
+        *_of_callers(settings, snapshot),
     )
 
 
@@ -46,6 +47,23 @@ def _of_listeners(settings: Settings) -> Iterator[Problem]:
                 message=f"{address} is open to the network, and the gateway asks callers for no key",
                 mend="Let only your services reach it, ask for certificates (TRUNKLINE_TLS_CLIENT_CA_FILE), or listen "
                 "on 127.0.0.1 or unix:/path",
+            )
+
+
+def _of_callers(settings: Settings, snapshot: Snapshot) -> Iterator[Problem]:
+    directory = snapshot.directory
+    stated = {
+        "orgs": directory.orgs,
+        "keys": directory.keys,
+        "issuers": directory.issuers,
+        "certificates": directory.certificates,
+    }
+    for key, entries in stated.items():
+        if entries and settings.auth == "off":
+            yield Problem(
+                key=key,
+                message="nobody is held to it: callers don't prove who they are (TRUNKLINE_AUTH is off)",
+                mend="Let only your services reach the gateway",
             )
 
 

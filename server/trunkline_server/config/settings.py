@@ -125,6 +125,13 @@ def _existing(path: Path) -> Path:
     return path
 
 
+def _auth(value: str) -> str:
+    # What proves callers is not there yet. Who switches it on must not believe that it is.
+    if value == "on":
+        raise wrong("can't be on in this version, which doesn't prove callers yet", "Let only your services reach it")
+    return value
+
+
 def _upper(value: object) -> object:
     return value.strip().upper() if isinstance(value, str) else value
 
@@ -168,7 +175,7 @@ class Settings(BaseSettings):
 
     data_dir: Path = Path("~/.local/state/trunkline")
     """Where keys, quotas and the operators' socket are kept. Made with mode 0700 if it is missing."""
-    auth: Literal["on", "off"] = "off"
+    auth: Annotated[Literal["on", "off"], AfterValidator(_auth)] = "off"
     """Whether callers have to prove who they are. off: everyone may do everything, without limits."""
     key_store: Annotated[SecretStr, AfterValidator(_key_store)] = SecretStr("sqlite")
     """Where keys are kept: "sqlite" or "file" (both in data_dir), or "postgresql://user:password@host/database"."""
