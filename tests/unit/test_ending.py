@@ -87,6 +87,24 @@ def test_retry_info_and_pushback_say_the_same():
     assert never.pushback_ms == NO_RETRY
 
 
+def test_a_wait_is_told_long_enough():
+    """A part of a millisecond is rounded up, so that who waits as told does not come too early."""
+    last = ending(errors.Overloaded("full", retry_after_s=0.0121), a_call())
+    assert detail(last, error_details_pb2.RetryInfo).retry_delay.ToMilliseconds() == 13
+    assert last.pushback_ms == 13
+
+
+def test_a_refusal_by_limits_names_each_of_them():
+    """QuotaFailure has a violation for each limit, and the message says the first and how many more."""
+    exceeded = [errors.QuotaViolation(limit=name, description="allows 600; 0 are left") for name in ("a", "b")]
+    last = ending(errors.QuotaExceeded(*exceeded, retry_after_s=12), a_call())
+    failure = detail(last, error_details_pb2.QuotaFailure)
+    assert [each.subject for each in failure.violations] == ["limit:a", "limit:b"]
+    assert last.status.code == code_pb2.RESOURCE_EXHAUSTED
+    assert last.status.message == "limit a: allows 600; 0 are left (and 1 more)"
+    assert detail(last, error_details_pb2.RetryInfo).retry_delay.seconds == 12
+
+
 def test_details_stay_within_their_bound():
     """However much went wrong, details fit into trailers: the oldest attempts go first."""
     call = a_call()
@@ -97,6 +115,11 @@ def test_details_stay_within_their_bound():
     assert sum(packed.ByteSize() for packed in last.status.details) <= MAX_DETAILS
     assert len(base64.b64encode(last.status.SerializeToString())) < 8192
     assert detail(last, error_details_pb2.BadRequest).field_violations
+    exceeded = (errors.QuotaViolation(limit="l" * 300, description="d" * 900) for _ in range(16))
+    refused = ending(errors.QuotaExceeded(*exceeded, retry_after_s=1e9), call)
+    assert sum(packed.ByteSize() for packed in refused.status.details) <= MAX_DETAILS
+    assert detail(refused, error_details_pb2.QuotaFailure).violations
+    assert detail(refused, error_details_pb2.RetryInfo).retry_delay.seconds == 1e9
     alone = ending(errors.UpstreamFailed("down"), call)
     assert detail(alone, v1.PartialResult).attempts[-1].native_code == "19"
 

@@ -7,6 +7,7 @@
 """
 
 import asyncio
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -30,6 +31,8 @@ DOMAIN: Final = "trunkline.dev"
 MAX_DETAILS: Final = 5 * 1024
 OVERHEAD: Final = 64
 """Bytes that the name of a detail's type takes."""
+RETRY_INFO: Final = OVERHEAD + 32
+"""Bytes of a RetryInfo at most."""
 MAX_MESSAGE: Final = 1024
 """Bytes of a status message; longer ones are cut."""
 MAX_VIOLATIONS: Final = 16
@@ -79,7 +82,7 @@ def ending(error: GatewayError, call: Call) -> Ending:
     if error.violations:
         details.append(_bad_request(error, MAX_DETAILS - details[0].ByteSize() - OVERHEAD))
     if isinstance(error, QuotaExceeded):
-        details.append(_quota_failure(error))
+        details.append(_quota_failure(error, MAX_DETAILS - details[0].ByteSize() - OVERHEAD - RETRY_INFO))
     if error.retry_after_s is not None:
         delay = Duration()
         delay.FromMilliseconds(_milliseconds(error.retry_after_s))
@@ -133,8 +136,9 @@ def _bad_request(error: GatewayError, room: int) -> Message:
     return request
 
 
-def _quota_failure(error: QuotaExceeded) -> Message:
-    return error_details_pb2.QuotaFailure(
+def _quota_failure(error: QuotaExceeded, room: int) -> Message:
+    """The limits that were not passed, the last ones left out where there is no room."""
+    failure = error_details_pb2.QuotaFailure(
         violations=[
             error_details_pb2.QuotaFailure.Violation(
                 subject=f"limit:{each.limit}"[:MAX_VIOLATION_TEXT], description=each.description[:MAX_VIOLATION_TEXT]
@@ -142,6 +146,9 @@ def _quota_failure(error: QuotaExceeded) -> Message:
             for each in error.exceeded[:MAX_VIOLATIONS]
         ]
     )
+    while failure.ByteSize() > room:
+        del failure.violations[-1]
+    return failure
 
 
 def _partial_result(call: Call, room: int) -> v1.PartialResult | None:
@@ -167,4 +174,5 @@ def _packed(detail: Message) -> Any:
 
 
 def _milliseconds(seconds: float) -> int:
-    return max(1, round(seconds * 1000))
+    """Rounded up: who waits that long has waited long enough."""
+    return max(1, math.ceil(seconds * 1000))
