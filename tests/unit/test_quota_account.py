@@ -11,7 +11,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from trunkline_server.core.limit import Limit, Period, Resource, Scope, Window
 from trunkline_server.quota import windows
-from trunkline_server.quota.account import KEPT_NS, LEASE_NS
+from trunkline_server.quota.account import ENDED_NS, KEPT_NS, LEASE_NS
 from trunkline_server.quota.memory import MemoryStore
 from trunkline_server.quota.store import Ask, Report
 from trunkline_server.quota.windows import SECOND
@@ -241,7 +241,26 @@ class Ledger(RuleBasedStateMachine):
         assert grant.amount <= max(0, before)
         assert grant.retry_after_s == 0.0 or grant.amount < need
         self.truth[name] = {"limit": one, "window": grant.window, "granted": grant.amount, "used": 0, "returned": 0}
+        self.truth[name] |= {"word": self.latest, "vague": False}
+        assert grant.total == grant.amount
         return name
+
+    @rule(name=grants, need=st.integers(1, 30))
+    def take_more(self, name, need):
+        """A lease grows, and learns what it has in all: what it overdrew is behind it."""
+        mine = self.truth[name]
+        ask = Ask(limit=mine["limit"], lease=name, need=need, want=need, reports=(self.report(name),))
+        if mine.get("dead") or windows.window_id(mine["limit"], max(self.latest, self.clock.now)) != mine["window"]:
+            return
+        silent = max(self.latest, self.clock.now) - mine["word"]
+        grant = self.ask(ask)
+        mine["word"] = self.latest
+        mine["granted"] += grant.amount
+        if silent >= ENDED_NS:  # it may have been forgotten, and then goes on with what it told
+            mine["granted"] = mine["used"] + mine["returned"] + grant.amount
+            assert grant.total >= mine["granted"]
+            mine["vague"] = True
+        assert grant.amount == 0 or grant.total - mine["used"] - mine["returned"] >= grant.amount
 
     @rule(name=grants, used=st.integers(0, 40), returned=st.integers(0, 30), told=st.integers(1, 3))
     def use(self, name, used, returned, told):
@@ -288,17 +307,32 @@ class Ledger(RuleBasedStateMachine):
             if account is None or one.window is Window.TOKEN_BUCKET:
                 continue
             for frame in account.frames.values():
-                out = sum(each.granted - each.returned for each in frame.leases.values() if not each.lost)
-                assert out + frame.past <= one.capacity + sum(each.overage for each in frame.leases.values())
+                assert frame.used + frame.open - frame.overage <= one.capacity
 
     @invariant()
     def nothing_is_lost_or_made(self):
-        """For each lease: granted + overage = settled + returned + open, and no part is below zero."""
+        """For each window: granted + overage = settled + returned + forfeited + open, as its leases tell, and no part
+        is below zero."""
         for account in self.store.accounts.values():
             for frame in account.frames.values():
                 for each in frame.leases.values():
-                    assert each.granted + each.overage == each.used + each.returned + each.open
-                    assert min(each.granted, each.used, each.returned) >= 0
+                    assert min(each.granted, each.used, each.returned, each.overage, each.open) >= 0
+                known = frame.leases.values()
+                assert frame.open == sum(each.open for each in known if not each.lost) >= 0
+                for name in ("granted", "overage", "used", "returned"):
+                    assert getattr(frame, name) >= sum(getattr(each, name) for each in known)
+
+    @invariant()
+    def the_account_says_what_happened(self):
+        """What a lease is known to have had, used and returned is the truth, unless it has been forgotten."""
+        for name, mine in self.truth.items():
+            account = self.store.accounts[mine["limit"].id]
+            frame = account.frames.get(mine["window"])
+            if frame is not None and name in frame.leases and not mine.get("dead"):
+                lease = frame.leases[name]
+                assert lease.granted == mine["granted"] or mine["vague"]
+                assert lease.used == (0 if mine["limit"].window is Window.IN_USE else mine["used"])
+                assert lease.returned == mine["returned"]
 
     @invariant()
     def a_bucket_never_holds_more_than_its_capacity(self):

@@ -30,7 +30,7 @@ class Report(Struct, frozen=True, kw_only=True):
     """What became of a lease. Never falls."""
 
     lease: str
-    """Unique for all time; the worker makes it. One that has been given back whole is not used again."""
+    """Unique for all time; the worker makes it."""
     window: str
     """As the grant named it."""
     used: int
@@ -49,7 +49,9 @@ class Ask(Struct, frozen=True, kw_only=True):
     want: int = 0
     """What would be had with pleasure: the need and a slice. At least the need."""
     reports: tuple[Report, ...] = ()
-    """Taken in before anything is granted. Reports of leases that no ask began are not known, and ignored."""
+    """Taken in before anything is granted. The lease's own is among them if it used or returned anything of this
+    window, even if it is the same as before: one that was silent for long goes on from there. Reports of leases that
+    are not known are ignored."""
 
 
 class Grant(Struct, frozen=True, kw_only=True):
@@ -59,6 +61,10 @@ class Grant(Struct, frozen=True, kw_only=True):
     """To be named in reports of it."""
     amount: int
     """At most what was wanted; it may be less than the need, and then belongs to the lease all the same."""
+    total: int
+    """All that the lease was ever given in this window, and what it told of beyond that: an overage is taken from the
+    limit once it is told, and grants come on top. Less what it used and returned it is what the lease holds, also
+    after an answer that was lost on its way."""
     ends_in_s: float | None
     """From then on nothing may be admitted from it. None: it has no such end."""
     retry_after_s: float | None

@@ -6,6 +6,8 @@ from typing import Final
 from trunkline_server.core.limit import Limit, Period, Window
 
 SECOND: Final = 1_000_000_000
+MICROS: Final = 1_000_000
+"""Microseconds in a second: a store that counts in doubles is exact to them for the next two centuries."""
 PARTS: Final = 60
 """A rolling window is counted in so many parts. A part counts until it has wholly passed out of the window."""
 
@@ -65,13 +67,13 @@ def calendar(period: Period, now: int) -> tuple[int, int]:
 
 
 def period_ns(limit: Limit) -> int:
-    """Length of a rolling window, or of a bucket's refill."""
-    return round(limit.period_s * SECOND)
+    """Length of a rolling window, or of a bucket's refill: whole microseconds, at least one for each part."""
+    return max(PARTS, round(limit.period_s * MICROS)) * (SECOND // MICROS)
 
 
 def part_ns(limit: Limit) -> int:
-    """Length of a part of a rolling window."""
-    return -(-period_ns(limit) // PARTS)
+    """Length of a part of a rolling window: whole microseconds, too."""
+    return -(-period_ns(limit) // (PARTS * (SECOND // MICROS))) * (SECOND // MICROS)
 
 
 def _period(limit: Limit) -> Period:
