@@ -6,14 +6,17 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from trunkline_server.core.limit import Limit, Period, Resource, Scope, Window
-from trunkline_server.quota.sqlite import SqliteStore
+from trunkline_server.quota import windows
+from trunkline_server.quota.sqlite import LATE_S, SqliteStore
 from trunkline_server.quota.store import Ask, Report, StoreDown
 
+HOUR = 3600 * 10**9
 NOON = 1_795_521_600 * 10**9
 BUDGET = Limit(
     name="budget", scope=Scope.TEAM, scope_id="acme/search", resource=Resource.TOKENS, window=Window.CALENDAR,
@@ -107,6 +110,49 @@ def _granted(path):
             return connection.execute("SELECT count(*) FROM account").fetchone()[0]
     except sqlite3.Error:
         return 0
+
+
+async def test_an_account_is_kept_as_long_as_it_says_something(path):
+    """A budget is remembered to the end of its month and no longer; then its row goes, also while the store is open."""
+    now = NOON
+    store = await SqliteStore.open(path, lambda: now)
+    await take(store, 100)
+    await store.close()
+    month_end = windows.calendar(Period.MONTH, NOON)[1]
+    now = month_end + LATE_S * 10**9
+    store = await SqliteStore.open(path, lambda: now)
+    assert _granted(path) == 1
+    now += 2 * HOUR
+    [grant] = await store.exchange([Ask(limit=replace(BUDGET, scope_id="acme"), lease="b", need=1, want=1)])
+    assert grant.amount == _granted(path) == 1
+    await store.close()
+
+
+async def test_looking_takes_no_lock(path):
+    """Standings are told while another process writes, and leave nothing behind."""
+    store = await SqliteStore.open(path, lambda: NOON)
+    with sqlite3.connect(path, isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert [each.remaining for each in await store.standings([BUDGET])] == [BUDGET.capacity]
+        other.execute("ROLLBACK")
+    other.close()
+    assert _granted(path) == 0
+    await store.close()
+
+
+async def test_a_full_disk_is_told_and_mends(path):
+    """What can't be written was not granted, and once there is room all goes on."""
+    store = await SqliteStore.open(path, lambda: NOON)
+    await take(store, 100)
+    connection = store._connection
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    connection.execute(f"PRAGMA max_page_count = {pages}")
+    many = [Ask(limit=replace(BUDGET, scope_id=f"acme/{n}"), lease="a", need=1, want=1) for n in range(100)]
+    with pytest.raises(StoreDown, match="full"):
+        await store.exchange(many)
+    connection.execute("PRAGMA max_page_count = 1000000")
+    assert {grant.amount for grant in await store.exchange(many)} == {1}
+    await store.close()
 
 
 async def test_a_file_that_is_no_store_is_refused_and_kept(path):

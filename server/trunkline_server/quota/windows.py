@@ -1,6 +1,7 @@
 """When windows begin and end. Pure; times are whole nanoseconds since 1970, in UTC."""
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 from trunkline_server.core.limit import Limit, Period, Window
@@ -47,7 +48,13 @@ def counts_until(limit: Limit, window: str) -> int | None:
 
 def calendar(period: Period, now: int) -> tuple[int, int]:
     """Beginning and end of the calendar period around a moment. Weeks begin on Monday (ISO 8601)."""
-    moment = datetime.fromtimestamp(now // SECOND, UTC)
+    return _calendar(period, now // (60 * SECOND))
+
+
+@lru_cache(maxsize=64)
+def _calendar(period: Period, minute: int) -> tuple[int, int]:
+    """All periods are of whole minutes: what is true in one second of a minute is true in all."""
+    moment = datetime.fromtimestamp(minute * 60, UTC)
     day = moment.replace(hour=0, minute=0, second=0, microsecond=0)
     match period:
         case Period.MINUTE:
