@@ -1,54 +1,18 @@
 """The account of a limit: what is granted never exceeds it, and nothing of it is lost or counted twice."""
 
-import itertools
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
-from trunkline_server.core.limit import Limit, Period, Resource, Scope, Window
+from tests.ledger import HOUR, Clock, Ledger, limit
+from trunkline_server.core.limit import Period, Window
 from trunkline_server.quota import windows
-from trunkline_server.quota.account import ENDED_NS, KEPT_NS, LEASE_NS
+from trunkline_server.quota.account import KEPT_NS, LEASE_NS
 from trunkline_server.quota.memory import MemoryStore
 from trunkline_server.quota.store import Ask, Report
 from trunkline_server.quota.windows import SECOND
-
-NOON = int(datetime(2026, 11, 24, 12, tzinfo=UTC).timestamp()) * SECOND
-HOUR = 3600 * SECOND
-
-
-def limit(window, capacity=1000, **changes):
-    shape = {
-        Window.TOKEN_BUCKET: {"period_s": 60.0},
-        Window.ROLLING: {"period_s": 60.0},
-        Window.CALENDAR: {"period": Period.HOUR},
-        Window.IN_USE: {},
-    }[window]
-    resource = Resource.CONCURRENT_CALLS if window is Window.IN_USE else Resource.TOKENS
-    return Limit(
-        name="one", scope=Scope.TEAM, scope_id="acme/search", resource=resource, window=window, capacity=capacity,
-        **shape, **changes,
-    )  # fmt: skip
-
-
-def done(coroutine):
-    """What a coroutine that never waits returns."""
-    try:
-        coroutine.send(None)
-    except StopIteration as end:
-        return end.value
-    raise AssertionError("it waits")
-
-
-class Clock:
-    def __init__(self):
-        self.now = NOON
-
-    def __call__(self):
-        return self.now
 
 
 @pytest.fixture
@@ -157,6 +121,42 @@ async def test_a_dead_workers_rest_comes_back_once(store, window):
     assert (await take(store, one, 1000, "b")).amount == (1000 if window is Window.IN_USE else 700)
 
 
+@ALL
+async def test_a_lease_that_was_forgotten_is_not_counted_twice(store, clock, window):
+    """A worker that was cut off for long and comes back with the totals of its lease adds nothing to the account."""
+    one = limit(window, period_s=86_400.0, period=Period.DAY)
+    grant = await take(store, one, 400)
+    told = Report(lease="a", window=grant.window, used=300, returned=100)
+    await take(store, one, 0, reports=(told,))
+    clock.now += KEPT_NS
+    [before] = await store.standings([one])
+    again = await take(store, one, 10, reports=(told,))
+    assert (again.amount, again.remaining) == (10, before.remaining - 10)
+
+
+@ALL
+async def test_a_grant_tells_what_the_lease_has_in_all(store, window):
+    """So a worker that never got the answer to an ask knows by the next one, also when it was overdrawn meanwhile."""
+    one = limit(window)
+    lost = await take(store, one, 300)
+    over = Report(lease="a", window=lost.window, used=350, returned=0)
+    grant = await take(store, one, 100, reports=(over,))
+    assert grant.total == (400 if window is Window.IN_USE else 450)
+
+
+async def test_leases_that_come_and_go_leave_room_for_others(store, clock):
+    """Workers that begin a new lease each second for a day never fill an account with those that ended."""
+    one = limit(Window.CALENDAR, period=Period.MONTH)
+    for number in range(5000):
+        grant = await take(store, one, 1, f"lease{number}")
+        assert grant.amount == 1
+        back = Report(lease=f"lease{number}", window=grant.window, used=0, returned=1)
+        await take(store, one, 0, f"lease{number}", reports=(back,))
+        clock.now += SECOND
+    [account] = store.accounts.values()
+    assert sum(len(frame.leases) for frame in account.frames.values()) < 100
+
+
 @TIMED
 async def test_a_clock_that_is_set_back_gives_nothing_twice(store, clock, window):
     """An hour back and forth: only time that is new to the account counts."""
@@ -208,147 +208,7 @@ def test_calendar_windows_turn_in_utc(period, moment, start, end):
     def at(parts):
         return int(datetime(*parts, tzinfo=UTC).timestamp()) * SECOND
 
-    assert windows.calendar(period, at(moment)) == (at(start), at(end if len(end) > 2 else (*end, 1)))
-
-
-class Ledger(RuleBasedStateMachine):
-    """Workers that take, use, overdraw, return, die, fall silent, and say things twice, while clocks jump."""
-
-    grants = Bundle("grants")
-
-    def __init__(self):
-        super().__init__()
-        self.clock = Clock()
-        self.latest = self.clock.now
-        self.store = MemoryStore(self.clock)
-        self.names = itertools.count()
-        self.limits = [limit(window, capacity) for window, capacity in zip(Window, (60, 50, 40, 5), strict=True)]
-        self.truth = {}
-        """By lease: its limit and window, what it was granted, has used, and has returned."""
-
-    def ask(self, ask):
-        [grant] = done(self.store.exchange([ask]))
-        self.latest = max(self.latest, self.clock.now)
-        return grant
-
-    @rule(target=grants, which=st.integers(0, 3), need=st.integers(0, 30), want=st.integers(0, 30))
-    def take(self, which, need, want):
-        one = self.limits[which]
-        name = f"lease{next(self.names)}"
-        before = done(self.store.standings([one]))[0].remaining
-        grant = self.ask(Ask(limit=one, lease=name, need=need, want=max(need, want)))
-        assert 0 <= grant.amount <= max(need, want)
-        assert grant.amount <= max(0, before)
-        assert grant.retry_after_s == 0.0 or grant.amount < need
-        self.truth[name] = {"limit": one, "window": grant.window, "granted": grant.amount, "used": 0, "returned": 0}
-        self.truth[name] |= {"word": self.latest, "vague": False}
-        assert grant.total == grant.amount
-        return name
-
-    @rule(name=grants, need=st.integers(1, 30))
-    def take_more(self, name, need):
-        """A lease grows, and learns what it has in all: what it overdrew is behind it."""
-        mine = self.truth[name]
-        ask = Ask(limit=mine["limit"], lease=name, need=need, want=need, reports=(self.report(name),))
-        if mine.get("dead") or windows.window_id(mine["limit"], max(self.latest, self.clock.now)) != mine["window"]:
-            return
-        silent = max(self.latest, self.clock.now) - mine["word"]
-        grant = self.ask(ask)
-        mine["word"] = self.latest
-        mine["granted"] += grant.amount
-        if silent >= ENDED_NS:  # it may have been forgotten, and then goes on with what it told
-            mine["granted"] = mine["used"] + mine["returned"] + grant.amount
-            assert grant.total >= mine["granted"]
-            mine["vague"] = True
-        assert grant.amount == 0 or grant.total - mine["used"] - mine["returned"] >= grant.amount
-
-    @rule(name=grants, used=st.integers(0, 40), returned=st.integers(0, 30), told=st.integers(1, 3))
-    def use(self, name, used, returned, told):
-        """Settles some, more than it had at times, gives back some of the rest, and says so more than once."""
-        mine = self.truth[name]
-        if mine.get("dead"):
-            return
-        if mine["limit"].window is Window.IN_USE:
-            used = 0
-        mine["used"] += used
-        mine["returned"] += min(returned, max(0, mine["granted"] - mine["used"] - mine["returned"]))
-        for _ in range(told):
-            self.ask(Ask(limit=mine["limit"], lease=name, reports=(self.report(name),)))
-
-    @rule(name=grants)
-    def die(self, name):
-        """A worker that is gone: others report what it recorded, twice."""
-        mine = self.truth[name]
-        for _ in range(2):
-            done(self.store.reap([(mine["limit"], self.report(name))]))
-        mine["dead"] = True
-
-    @rule(name=grants)
-    def stale(self, name):
-        """A report from long ago comes late; totals never go down."""
-        mine = self.truth[name]
-        old = Report(lease=name, window=mine["window"], used=mine["used"] // 2, returned=mine["returned"] // 2)
-        if not mine.get("dead"):
-            self.ask(Ask(limit=mine["limit"], lease=name, reports=(old,)))
-
-    @rule(seconds=st.sampled_from([0.001, 0.5, 1, 7, 61, 3600, -3600, -1]))
-    def pass_time(self, seconds):
-        self.clock.now += round(seconds * SECOND)
-
-    def report(self, name):
-        mine = self.truth[name]
-        return Report(lease=name, window=mine["window"], used=mine["used"], returned=mine["returned"])
-
-    @invariant()
-    def what_is_granted_is_within_the_limit(self):
-        """But for what was overdrawn or taken back, no window ever has more out than the limit allows."""
-        for one in self.limits:
-            account = self.store.accounts.get(one.id)
-            if account is None or one.window is Window.TOKEN_BUCKET:
-                continue
-            for frame in account.frames.values():
-                assert frame.used + frame.open - frame.overage <= one.capacity
-
-    @invariant()
-    def nothing_is_lost_or_made(self):
-        """For each window: granted + overage = settled + returned + forfeited + open, as its leases tell, and no part
-        is below zero."""
-        for account in self.store.accounts.values():
-            for frame in account.frames.values():
-                for each in frame.leases.values():
-                    assert min(each.granted, each.used, each.returned, each.overage, each.open) >= 0
-                known = frame.leases.values()
-                assert frame.open == sum(each.open for each in known if not each.lost) >= 0
-                for name in ("granted", "overage", "used", "returned"):
-                    assert getattr(frame, name) >= sum(getattr(each, name) for each in known)
-
-    @invariant()
-    def the_account_says_what_happened(self):
-        """What a lease is known to have had, used and returned is the truth, unless it has been forgotten."""
-        for name, mine in self.truth.items():
-            account = self.store.accounts[mine["limit"].id]
-            frame = account.frames.get(mine["window"])
-            if frame is not None and name in frame.leases and not mine.get("dead"):
-                lease = frame.leases[name]
-                assert lease.granted == mine["granted"] or mine["vague"]
-                assert lease.used == (0 if mine["limit"].window is Window.IN_USE else mine["used"])
-                assert lease.returned == mine["returned"]
-
-    @invariant()
-    def a_bucket_never_holds_more_than_its_capacity(self):
-        [one] = [each for each in self.limits if each.window is Window.TOKEN_BUCKET]
-        account = self.store.accounts.get(one.id)
-        assert account is None or account.level is None or account.level <= one.capacity
-
-    def teardown(self):
-        """When all has ended and time has passed, all of every limit is there again."""
-        for name in self.truth:
-            self.die(name)
-        self.clock.now = self.latest + 3 * HOUR + KEPT_NS
-        for one in self.limits:
-            # One exchange lets the bucket refill; what was owed is long back.
-            self.ask(Ask(limit=one, lease="end"))
-            assert self.ask(Ask(limit=one, lease="end", need=one.capacity, want=one.capacity)).amount == one.capacity
+    assert windows.calendar(period, at(moment)) == (at(start), at(end))
 
 
 Ledger.TestCase.settings = settings(max_examples=100, stateful_step_count=30, deadline=None, derandomize=True)
