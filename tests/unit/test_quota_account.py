@@ -4,9 +4,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from tests.ledger import HOUR, Clock, Ledger, limit
+from tests.ledger import HOUR, Clock, Ledger, done, limit
 from trunkline_server.core.limit import Period, Window
 from trunkline_server.quota import windows
 from trunkline_server.quota.account import KEPT_NS, LEASE_NS
@@ -83,6 +84,34 @@ async def test_the_time_to_wait_is_enough_and_needed(store, clock, window):
     assert standings[0].remaining < 100
     clock.now += wait - wait * 9 // 10
     assert (await take(store, one, 100, "c")).amount == 100
+
+
+USES = st.lists(
+    st.tuples(st.integers(1, 1000), st.integers(0, 1500), st.integers(0, 90 * SECOND)), min_size=1, max_size=8
+)
+
+
+@TIMED
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(capacity=st.integers(1, 1000), uses=USES, need=st.integers(1, 1000), period_s=st.floats(0.01, 100_000))
+def test_who_waits_as_told_is_served(window, capacity, uses, need, period_s):
+    """After any use, also beyond what was granted: waiting retry_after_s, and nobody else calling, there is enough."""
+    clock = Clock()
+    store, one = MemoryStore(clock), limit(window, capacity, period_s=period_s, period=Period.DAY)
+    for number, (wanted, used, passed) in enumerate(uses):
+        lease = f"lease{number}"
+        grant = done(take(store, one, wanted, lease))
+        told = Report(lease=lease, window=grant.window, used=used, returned=max(0, grant.amount - used))
+        done(take(store, one, 0, lease, reports=(told,)))
+        clock.now += passed
+    grant = done(take(store, one, need, "last"))
+    if need > capacity:
+        assert grant.retry_after_s is None
+        return
+    back = Report(lease="last", window=grant.window, used=0, returned=grant.amount)
+    done(take(store, one, 0, "last", reports=(back,)))
+    clock.now += -int(-grant.retry_after_s * SECOND // 1)
+    assert done(take(store, one, need, "again")).amount == need
 
 
 @ALL

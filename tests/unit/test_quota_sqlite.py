@@ -8,9 +8,13 @@ import sys
 import textwrap
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import settings
+from hypothesis.stateful import rule
 
+from tests.ledger import Ledger
 from trunkline_server.core.limit import Limit, Period, Resource, Scope, Window
 from trunkline_server.quota import windows
 from trunkline_server.quota.sqlite import LATE_S, SqliteStore
@@ -206,3 +210,26 @@ async def test_an_account_that_cant_be_read_stops_that_exchange_alone(path):
     [grant] = await store.exchange([Ask(limit=other, lease="o", need=10, want=10)])
     assert grant.amount == 10
     await store.close()
+
+
+class SqliteLedger(Ledger):
+    """All that can happen to an account, in a file as in memory, answer for answer."""
+
+    def open_twin(self):
+        self.folder = TemporaryDirectory()
+        self.path = Path(self.folder.name) / "quota.sqlite3"
+        return self.runner.run(SqliteStore.open(self.path, self.clock))
+
+    @rule()
+    def restart(self):
+        """The gateway is started anew."""
+        self.runner.run(self.twin.close())
+        self.twin = self.runner.run(SqliteStore.open(self.path, self.clock))
+
+    def teardown(self):
+        super().teardown()
+        self.folder.cleanup()
+
+
+SqliteLedger.TestCase.settings = settings(max_examples=25, stateful_step_count=20, deadline=None, derandomize=True)
+TestSqliteLedger = SqliteLedger.TestCase
